@@ -10,6 +10,8 @@ const { ConnectionTracker, listen } = require('sluice');
 const tracker = new ConnectionTracker('caps', { max: 30, maxPerClient: 10 });
 
 const web = http.createServer((_req, res) => res.end(`served by thread ${threadId}\n`));
+// The example ends connections by itself.
+web.keepAliveTimeout = 60_000;
 const chat = net.createServer((socket) => {
   socket.write('welcome\n');
   // A connection that is reset must not end the process.

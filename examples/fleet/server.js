@@ -12,14 +12,14 @@ const redis = process.env.REDIS_URL;
 const orders = sluice({
   name: 'orders',
   rateLimit: { limit: 30, window: '1h' },
-  scope: { redis, onError: 'deny', timeout: '2s' },
+  scope: { redis, onError: 'deny', timeout: '5s' },
 });
 
 // A busy client is decided here, by units that the server has granted ahead.
 const searches = sluice({
   name: 'searches',
   rateLimit: { limit: 600, window: '1h' },
-  scope: { redis, mode: 'lease', onError: 'deny', timeout: '2s' },
+  scope: { redis, mode: 'lease', onError: 'deny', timeout: '5s' },
 });
 
 const order = orders((_, res) => res.end('ordered'));

@@ -33,7 +33,7 @@ async function startGateway(keySetUrl) {
     try {
       const [, endpoint, item] = req.url.split('/');
       const request = { user, item, token: req.headers.authorization };
-      answer(res, 200, await broker.call(endpoint, request, { timeout: '5s' }));
+      answer(res, 200, await broker.call(endpoint, request, { timeout: '20s' }));
     } catch (error) {
       answer(res, STATUS[error.code] ?? 500, { error: error.message });
     }

@@ -94,7 +94,7 @@ async function main() {
   console.log('Everything shuts down together');
   const reports = repeat(12, 12, () => ask(port, '/reports', { headers }));
   await until(() => broker.stats().inFlight === 12);
-  const report = await lifecycle.shutdown({ reason: 'the example is over', timeout: '5s' });
+  const report = await lifecycle.shutdown({ reason: 'the example is over', timeout: '20s' });
   check(
     'long requests pending at the shutdown',
     tally((await reports).map(({ status }) => status)),

@@ -10,7 +10,7 @@ const { ClientHub } = require('sluice');
 function verifierOf(url) {
   return new ClientHub('gateway').client('key set', (signal) => fetchKeySet(url, signal), {
     ttl: '10m',
-    timeout: '2s',
+    timeout: '10s',
     revive: (jwk) => new Verifier(createPublicKey({ key: jwk, format: 'jwk' })),
   });
 }

@@ -5,6 +5,7 @@
 const http = require('node:http');
 const { once } = require('node:events');
 const { Lifecycle, Registry } = require('sluice');
+const { manualClock } = require('sluice/testing');
 const { WebSocket } = require('ws');
 const { ask, check, startWorkers, tally, until } = require('../stage');
 
@@ -37,6 +38,8 @@ async function follow(port) {
 }
 
 async function main() {
+  // The clock of all threads. It is stopped, so the delay of the shutdown lasts until the example moves on.
+  const clock = manualClock();
   const lifecycle = new Lifecycle('shop');
   const ledger = new Registry('ledger');
   const { workers, port } = await startWorkers(require.resolve('./server'), 4);
@@ -55,6 +58,10 @@ async function main() {
   check('state', lifecycle.state, 'draining');
   check('readiness probe during the delay', await probe('/readyz'), 503);
   check('liveness probe', await probe('/healthz'), 200);
+  const accepted = ledger.get('accepted');
+  await until(() => ledger.get('accepted') > accepted + 100);
+  check('orders are accepted during the delay', ledger.get('accepted') > accepted, true);
+  clock.advance('1s');
   const report = await down;
   const ended = await Promise.all(customers);
   const ordered = ended.reduce((sum, customer) => sum + customer.ordered, 0);
@@ -75,6 +82,7 @@ async function main() {
   check('pools closed', ledger.get('pools closed'), 4);
   check('state', lifecycle.state, 'stopped');
 
+  clock.restore();
   await Promise.all(workers.map((worker) => worker.terminate()));
 }
 

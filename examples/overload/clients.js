@@ -6,6 +6,8 @@ const net = require('node:net');
 
 const CONNECTIONS = 1000;
 const OPENED_TOGETHER = 50;
+/** Where the process is stopped for longer, the rest is no time of the load: its requests would come all at once. */
+const LATE_MS = 100;
 
 /**
  * Offers `perSecond` requests of `mix`, at random times, for `seconds`. Resolves with one entry for each:
@@ -14,11 +16,16 @@ const OPENED_TOGETHER = 50;
 async function offer(port, mix, { perSecond, seconds, patienceMs }) {
   const lines = await openLines(port);
   const requests = [];
-  const endsAt = performance.now() + 1000 * seconds;
-  let nextAt = performance.now();
+  let last = performance.now();
+  let nextAt = last;
+  let endsAt = last + 1000 * seconds;
   await new Promise((resolve) => {
     const tick = () => {
       const now = performance.now();
+      const stoppedMs = Math.max(0, now - last - LATE_MS);
+      last = now;
+      nextAt += stoppedMs;
+      endsAt += stoppedMs;
       if (now >= endsAt) return resolve();
       for (; nextAt <= now; nextAt += (-Math.log(1 - Math.random()) * 1000) / perSecond) {
         const request = { ...mix[Math.floor(Math.random() * mix.length)], at: nextAt, ms: Infinity };

@@ -41,9 +41,10 @@ function served(answers) {
   return answers.filter(({ status, ms }) => status === 200 && ms <= PATIENCE_MS).length / answers.length;
 }
 
-/** The share of requests that were refused. */
+/** The share of answers that were refusals. Which requests had no answer says nothing about their kind. */
 function refused(answers) {
-  return answers.filter(({ status }) => status === 503).length / answers.length;
+  const answered = answers.filter(({ status }) => status !== undefined);
+  return answered.filter(({ status }) => status === 503).length / answered.length;
 }
 
 function p99(answers) {

@@ -4,7 +4,7 @@
 
 const http = require('node:http');
 const { parentPort, threadId, workerData } = require('node:worker_threads');
-const { Semaphore, createGuard, listen } = require('sluice');
+const { ConnectionTracker, Semaphore, createGuard, listen } = require('sluice');
 
 /** Eight queries at once over all threads; the others wait in one line. */
 const database = new Semaphore('database', { permits: 8, maxWaiting: 200 });
@@ -22,7 +22,7 @@ async function ask(path) {
   return response.text();
 }
 
-const query = (path) => database.run(() => ask(path), { timeout: '5s' });
+const query = (path) => database.run(() => ask(path), { timeout: '20s' });
 
 /** Reads and writes: both, or neither, lie between those of another deposit. */
 function deposit(account) {
@@ -53,4 +53,6 @@ async function answer(req, res) {
 
 const server = http.createServer(guard.http()(answer));
 
+// For the main thread, which asks how many each thread has.
+new ConnectionTracker('connections', {}).attach(server);
 listen(server, { port: 0, host: '127.0.0.1' }).then((address) => parentPort.postMessage(address));

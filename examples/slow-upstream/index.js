@@ -5,6 +5,7 @@
 
 const http = require('node:http');
 const { ClientHub, ConnectionTracker } = require('sluice');
+const { manualClock } = require('sluice/testing');
 const { ask, check, repeat, startWorkers, tally, until } = require('../stage');
 
 const PRODUCTS = 20;
@@ -24,6 +25,8 @@ async function startCatalogue() {
 }
 
 async function main() {
+  // The clock of all threads. It is stopped, so values are fresh until the example moves on.
+  const clock = manualClock();
   const catalogue = await startCatalogue();
   const workerData = { cataloguePort: catalogue.port };
   const { workers, port } = await startWorkers(require.resolve('./server'), 4, { workerData });
@@ -42,8 +45,8 @@ async function main() {
   check('prices', await statuses(400, 100, product), '150 × 400');
   check('requests to the catalogue, one of them for the rates', catalogue.requests, PRODUCTS + 1);
 
+  clock.advance('2s');
   console.log('The values are stale: they are served at once and refreshed by one request in the background');
-  await until(() => products.get('/product-0') === undefined);
   check('prices', await statuses(40, 40, () => '/product-0'), '150 × 40');
   await until(() => products.stats().initialising === 0);
   check('requests to the catalogue, one more than before', catalogue.requests, PRODUCTS + 2);
@@ -77,6 +80,7 @@ async function main() {
   const { handovers, waiting, initialising } = products.stats();
   check('handovers, pending calls, running initialisers', [handovers, waiting, initialising], [1, 0, 0]);
 
+  clock.restore();
   catalogue.server.close();
   catalogue.server.closeAllConnections();
   await Promise.all(workers.map((worker) => worker.terminate()));
