@@ -81,15 +81,32 @@ test('an operator finds the worst offender, sees why, and lets it in', async (t)
   assert.deepEqual(faults, []);
 });
 
-test('traffic is on the page within two seconds, whichever thread served it', async (t) => {
+/** Has the page keep, of each snapshot that it gets, when that was taken and the offenders that it showed before. */
+function keepShown() {
+  window.shown = [];
+  const { addEventListener } = EventSource.prototype;
+  EventSource.prototype.addEventListener = function (name, listener) {
+    addEventListener.call(this, name, (event) => {
+      const offenders = document.querySelector('section[aria-labelledby=offenders]')?.textContent;
+      if (name === 'snapshot') window.shown.push({ at: JSON.parse(event.data).at, offenders });
+      listener(event);
+    });
+  };
+}
+
+// A snapshot is taken each second. A bound in seconds would measure the machine as well.
+test('traffic is on the page within two snapshots, whichever thread served it', async (t) => {
   const { page, faults } = await openPage(t, browser, url);
+  await page.addInitScript(keepShown);
+  await page.reload();
   await page.getByText('Live', { exact: true }).waitFor();
   const client = '127.0.0.62';
   await exceed(client, 20);
-  const since = performance.now();
-  await row(page, 'offenders', client).waitFor();
-  const took = performance.now() - since;
-  assert.ok(took < 2_000, `${took} ms`);
+  const since = Date.now();
+  const shown = async () => (await page.evaluate(() => window.shown)).filter(({ at }) => at > since);
+  await page.waitForFunction((of) => window.shown.filter(({ at }) => at > of).length >= 2, since);
+  const [, second] = await shown();
+  assert.ok(second.offenders.includes(client), second.offenders);
   assert.deepEqual(faults, []);
 });
 
@@ -243,16 +260,18 @@ test('fits a phone, and follows the colours of the system and of the viewer', as
 test('says that it lost the server, and goes on once it is back', async (t) => {
   const server = http.createServer(sluice.dashboard());
   t.after(() => server.close());
-  server.listen(0, '127.0.0.1');
+  // An address of its own, where no other server takes the port meanwhile.
+  const host = '127.0.0.72';
+  server.listen(0, host);
   await once(server, 'listening');
   const own = server.address().port;
-  const { page } = await openPage(t, browser, `http://127.0.0.1:${own}/`);
+  const { page } = await openPage(t, browser, `http://${host}:${own}/`);
   await page.getByText('Live', { exact: true }).waitFor();
   server.close();
   server.closeAllConnections();
   await once(server, 'close');
   await page.getByText('Connection lost').waitFor();
-  server.listen(own, '127.0.0.1');
+  server.listen(own, host);
   await page.getByText('Live', { exact: true }).waitFor();
   await page.close();
   server.closeAllConnections();

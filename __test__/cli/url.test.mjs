@@ -10,6 +10,8 @@ import { freshNames } from '../helpers/setup.mjs';
 const freshName = freshNames('url');
 const BANS = { maxFailures: 3, findTime: '1h', banTime: '1h', maxBanTime: '1d' };
 const CLIENT = '203.0.113.7';
+/** Of one test alone: no other server takes its port there once it is closed. */
+const CLOSED_HOST = '127.0.0.71';
 
 test('inspect, top and actions work by the url of a dashboard', async (t) => {
   const reputation = new index.Reputation(freshName(), BANS);
@@ -127,10 +129,10 @@ test('top fails where the stream ends for good', async (t) => {
   const page = index.dashboard();
   const server = http.createServer(page);
   const port = await new Promise((resolve) =>
-    server.listen(0, '127.0.0.1', () => resolve(server.address().port)),
+    server.listen(0, CLOSED_HOST, () => resolve(server.address().port)),
   );
   t.after(() => server.closeAllConnections());
-  const running = sluice(['top', `http://127.0.0.1:${port}`, '--count', '1000']);
+  const running = sluice(['top', `http://${CLOSED_HOST}:${port}`, '--count', '1000']);
   await new Promise((resolve) => server.once('request', resolve));
   await new Promise((resolve) => setImmediate(resolve));
   server.close();

@@ -17,6 +17,9 @@ const REPORTS = 9;
 const ENDED = { code: 0, signal: null };
 /** What a program is asked for that listens, and has no requests of its own. */
 const ANY = [{ method: 'GET', path: '/', headers: {}, statuses: [] }];
+/** Ports that no system gives to a socket that asks for any: no other test takes one before its program listens. */
+const PORTS = { first: 11_000, count: 9_000 };
+const given = new Set();
 
 /** Runs a file, drives it, and returns the lines that it printed. */
 export async function runProgram({ file, cwd, project, block }) {
@@ -143,10 +146,22 @@ async function ask({ method, path: target, headers, body }, port) {
 }
 
 async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port) {
+  const server = net.createServer().listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch {
+    return false;
+  }
   server.close();
   await once(server, 'close');
-  return port;
+  return true;
 }

@@ -1,7 +1,9 @@
 // A process that has one of everything that has metrics, and has used it.
 import sluice from '../../index.js';
 
-const BANS = { maxFailures: 2, findTime: '1m', banTime: '10s', maxBanTime: '1h' };
+/** Nothing ends while pages of metrics are compared. */
+const BANS = { maxFailures: 2, findTime: '1h', banTime: '1h', maxBanTime: '1h' };
+const HOUR_MS = 3_600_000;
 
 export const requestFrom = (remoteAddress) => ({ headers: {}, socket: { remoteAddress }, url: '/' });
 
@@ -34,7 +36,7 @@ export async function useEverything(t, name) {
   await hub.getOrInit('key', async () => 1);
   await hub.getOrInit('key', async () => 1);
   new sluice.Registry(`${name}-registry`).set('key', 1);
-  new sluice.HitCounter(`${name}-counter`, { maxKeys: 100 }).add('key', 1, 1000);
+  new sluice.HitCounter(`${name}-counter`, { maxKeys: 100 }).add('key', 1, HOUR_MS);
   new sluice.Semaphore(`${name}-semaphore`, { permits: 1 }).tryAcquire()?.release();
   new sluice.LoadShedder(`${name}-shedder`, {}).admit();
   new sluice.Lifecycle(`${name}-lifecycle`).ready();

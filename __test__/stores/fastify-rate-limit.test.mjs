@@ -43,7 +43,7 @@ test('limits, and sends its headers', async (t) => {
 });
 
 test('routes count apart, and a limiter made by hand does too', async (t) => {
-  const own = { config: { rateLimit: { max: 1, timeWindow: 1_000 } } };
+  const own = { config: { rateLimit: { max: 1, timeWindow: 120_000 } } };
   const { app, times } = await limited(t, { max: 3 }, (app) => {
     app.get('/one', own, async () => 'one');
     app.get('/two', own, async () => 'two');
@@ -200,7 +200,8 @@ describe('bad input', () => {
     assert.equal(hit(month).current, 2, 'over the 24.8 days of a timer');
   });
 
-  test('a limit that changes holds from the next call on; one of Infinity is never exceeded', () => {
+  test('a limit that changes holds from the next call on; one of Infinity is never exceeded', (t) => {
+    t.mock.timers.enable({ apis: ['Date'], now: 1_700_000_000_000 });
     const store = new (storeNamed())({ continueExceeding: true });
     const hit = (key, window, max) => {
       let answer;
@@ -211,7 +212,7 @@ describe('bad input', () => {
     assert.deepEqual(hit('a', 90_000, 1), { current: 2, ttl: 90_000 });
     hit('b', 1_000, Number.POSITIVE_INFINITY);
     const { current, ttl } = hit('b', 90_000, Number.POSITIVE_INFINITY);
-    assert.deepEqual([current, ttl <= 1_000], [2, true]);
+    assert.deepEqual([current, ttl], [2, 1_000]);
   });
 
   test('a version of the plugin that passes no window', () => {

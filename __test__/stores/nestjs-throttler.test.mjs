@@ -25,6 +25,7 @@ for (const Adapter of [ExpressAdapter, FastifyAdapter]) {
     };
 
     test('limits each route, and sends its headers', async (t) => {
+      t.mock.timers.enable({ apis: ['Date'], now: 1_700_000_000_000 });
       const port = await started(t, { throttlers: [{ ttl: 60_000, limit: 2, blockDuration: 600_000 }] });
       const { headers } = await ask(port, { path: '/page' });
       assert.deepEqual(

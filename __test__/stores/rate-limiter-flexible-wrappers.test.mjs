@@ -35,9 +35,20 @@ test('a union', async () => {
   await assert.rejects(union.consume('ada'), ({ long }) => long.consumedPoints === 4);
 });
 
-test('a queue serves the calls beyond the points in the next window', async () => {
-  const queue = new RateLimiterQueue(limiterOf({ points: 2, duration: 0.05 }), { maxQueueSize: 2 });
+test('a queue serves the calls beyond the points in the next window', async (t) => {
+  t.mock.timers.enable({ apis: ['Date', 'setTimeout'], now: 1_700_000_000_000 });
+  const queue = new RateLimiterQueue(limiterOf({ points: 2, duration: 1 }), { maxQueueSize: 2 });
   const calls = Array.from({ length: 5 }, () => queue.removeTokens(1));
+  let isServed = false;
+  calls[3].then(() => {
+    isServed = true;
+  });
+  // No time passes until each call is served, queued or refused.
+  await Promise.allSettled([...calls.slice(0, 2), calls[4]]);
+  t.mock.timers.tick(999);
+  await new Promise(setImmediate);
+  assert.equal(isServed, false);
+  t.mock.timers.tick(1);
   const settled = await Promise.allSettled(calls);
   assert.deepEqual(
     settled.map(({ status }) => status),

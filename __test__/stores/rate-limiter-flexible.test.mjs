@@ -87,7 +87,7 @@ function choicesOf(seed, step) {
 }
 
 test('results are of the class of the package', async () => {
-  const limiter = limiterOf({ points: 1 });
+  const limiter = limiterOf({ points: 1, duration: 60 });
   assert.ok((await limiter.consume('a')) instanceof RateLimiterRes);
   await assert.rejects(limiter.consume('a'), (rejection) => rejection instanceof RateLimiterRes);
 });
@@ -166,7 +166,9 @@ describe('dump and restore', () => {
 
   test('limiters of one counter dump their own keys', async () => {
     const name = freshName();
-    const [a, b] = ['a', 'b'].map((keyPrefix) => limiterOf({ name, keyPrefix, keepKeys: true }));
+    const [a, b] = ['a', 'b'].map((keyPrefix) =>
+      limiterOf({ name, keyPrefix, keepKeys: true, duration: 60 }),
+    );
     await a.consume('ada');
     await b.consume('bob');
     assert.deepEqual(
@@ -209,7 +211,7 @@ describe('where the limiter of the package is at fault', () => {
 });
 
 test('a limit lowered while it runs holds from the next call on', async () => {
-  const limiter = limiterOf({ points: 5 });
+  const limiter = limiterOf({ points: 5, duration: 60 });
   await limiter.consume('a', 4);
   limiter.points = 2;
   await assert.rejects(limiter.consume('a'), ({ consumedPoints }) => consumedPoints === 5);
