@@ -260,7 +260,8 @@ test('over real sockets: reads of a stale value send few requests to an upstream
   let requests = 0;
   const upstream = http.createServer((_, res) => {
     requests += 1;
-    res.writeHead(requests === 1 ? 200 : 503).end('plan');
+    // No request meets a connection that the server closes as idle.
+    res.writeHead(requests === 1 ? 200 : 503, { connection: 'close' }).end('plan');
   });
   upstream.listen(0, '127.0.0.1');
   await once(upstream, 'listening');

@@ -67,6 +67,8 @@ test('eight threads that get the same 1000 keys run exactly 1000 initialisers', 
         const init = async () => {
           Atomics.add(runs, 0, 1);
           await new Promise(setImmediate);
+          // At least in the first round every other thread waits.
+          while (round === 0 && state.hub.stats().waiting < 7) await new Promise(setImmediate);
           return { round };
         };
         sum += (await state.hub.getOrInit(`round ${round}`, init)).round;
@@ -78,7 +80,7 @@ test('eight threads that get the same 1000 keys run exactly 1000 initialisers', 
   assert.deepEqual(sums, Array(8).fill(499_500));
   const { hits, misses, initialisations } = hub.stats();
   assert.deepEqual([Atomics.load(runs, 0), initialisations, hits + misses], [1000, 1000, 8000]);
-  assert.ok(misses > 1000, `${misses - 1000} calls waited for another thread`);
+  assert.ok(misses >= 1007, `${misses - 1000} calls waited for another thread`);
   await isIdle(hub);
 });
 

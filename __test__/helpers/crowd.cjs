@@ -1,11 +1,13 @@
 'use strict';
 
-// Clients of a server whose thread is suspended, in another thread or process. Each connects and sends one request.
-// Creates the file `connected` once the system has accepted all of them; reports the outcomes at the end.
+// Clients of a server whose thread is suspended, in another thread or process. Each connects and sends one request: over TLS
+// at the end of its handshake. Creates the file `connected` once the system has accepted all of them; reports the outcomes at
+// the end.
 
 const { writeFileSync } = require('node:fs');
 const http2 = require('node:http2');
 const net = require('node:net');
+const { Duplex } = require('node:stream');
 const tls = require('node:tls');
 const { isMainThread, parentPort, workerData } = require('node:worker_threads');
 
@@ -15,24 +17,24 @@ const REQUEST = 'GET /asked HTTP/1.1\r\nHost: a\r\n\r\n';
 
 const CLIENTS = {
   http: () => overHttp1(net.connect(where)),
-  https: () => overHttp1(tls.connect(where), 'secureConnect'),
+  https: () => overHttp1(tls.connect(where)),
   h2c: () => overHttp2(net.connect(where), 'http'),
   h2: () => overHttp2(tls.connect({ ...where, ALPNProtocols: ['h2'] }), 'https'),
 };
 
 let open = 0;
-/** A TCP connection has been established. */
+/** A TCP connection has been established. Each has sent its first bytes by the end of the turn. */
 function onConnected() {
   open += 1;
-  if (open === count) writeFileSync(connected, '');
+  if (open === count) setImmediate(() => writeFileSync(connected, ''));
 }
 
 /** Resolves with the status of the answer, or the code of the error. */
-function overHttp1(socket, ready = 'connect') {
+function overHttp1(socket) {
   return new Promise((resolve) => {
     let text = '';
     socket.once('connect', onConnected);
-    socket.once(ready, () => socket.write(REQUEST));
+    socket.write(REQUEST);
     socket.setEncoding('latin1').on('data', (chunk) => {
       text += chunk;
     });
@@ -44,14 +46,16 @@ function overHttp1(socket, ready = 'connect') {
 function overHttp2(socket, scheme) {
   return new Promise((resolve) => {
     socket.once('connect', onConnected);
-    const session = http2.connect(`${scheme}://127.0.0.1:${port}`, { createConnection: () => socket });
+    // A stream of its own: a session would begin to write only after the handshake, and a server closes idle connections.
+    const stream = Duplex.from({ readable: socket, writable: socket });
+    const session = http2.connect(`${scheme}://127.0.0.1:${port}`, { createConnection: () => stream });
     session.on('error', (error) => resolve(error.code));
-    const stream = session.request({ ':path': '/asked' });
-    stream.on('response', (headers) => {
-      stream.resume().on('end', () => resolve(String(headers[':status'])));
+    const request = session.request({ ':path': '/asked' });
+    request.on('response', (headers) => {
+      request.resume().on('end', () => resolve(String(headers[':status'])));
     });
-    stream.on('error', (error) => resolve(error.code));
-    stream.on('close', () => resolve('no answer'));
+    request.on('error', (error) => resolve(error.code));
+    request.on('close', () => resolve('no answer'));
   });
 }
 

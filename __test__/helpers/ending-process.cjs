@@ -114,8 +114,9 @@ async function main() {
   const permits = semaphore.stats();
   const line = spaced.stats();
   const { waiting, initialising, initialisations } = hub.stats();
-  // Handlers of the last calls may still be running.
-  while (broker.stats().running > 0) await pause(1);
+  // Handlers of the last calls may still be running, and the last messages unread.
+  const isBusy = ({ running, waiting }) => running > 0 || waiting > 0;
+  for (let turns = 0; turns < 10_000 && isBusy(broker.stats()); turns++) await pause(1);
   const { peers, waiting: unread, inFlight, pending } = broker.stats();
   const served = broker.stats().thread.served;
   const worked =

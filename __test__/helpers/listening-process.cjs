@@ -16,10 +16,11 @@ const certificate = () => JSON.parse(process.env.CERTIFICATE);
 
 const MAKERS = {
   http: () => http.createServer(respond),
-  timeouts: () => {
-    const short = { headersTimeout: 300, requestTimeout: 400, keepAliveTimeout: 300 };
+  slowClients: () => {
+    const short = { headersTimeout: 300, requestTimeout: 400 };
     return http.createServer({ ...short, connectionsCheckingInterval: 100 }, respond);
   },
+  idleClients: () => http.createServer({ keepAliveTimeout: 300 }, respond),
   net: () => net.createServer((socket) => socket.end('net')),
   https: () => https.createServer(certificate(), respond),
   tls: () => {

@@ -12,7 +12,9 @@ const [GO, DONE] = [0, 1];
 
 const signals = new Int32Array(flags);
 const target = { port, host: '127.0.0.1', localAddress: from };
-let [ready, open] = [0, count];
+/** Connections whose handshake is complete: the stream to send on, and the socket to reset. */
+const secured = [];
+let open = count;
 
 function onClose() {
   open -= 1;
@@ -28,13 +30,18 @@ function connect() {
   const secure = tls.connect({ socket, rejectUnauthorized: false });
   secure.on('error', () => {});
   secure.once('secureConnect', () => {
-    ready += 1;
-    if (ready === count) parentPort.postMessage('ready');
-    setTimeout(() => {
-      Atomics.wait(signals, GO, 0);
-      send(secure, socket);
-    }, 50);
+    secured.push([secure, socket]);
+    if (secured.length === count) sendTogether();
   });
+}
+
+/** Once all are ready: a thread that waits for the signal completes no handshake. */
+function sendTogether() {
+  parentPort.postMessage('ready');
+  setTimeout(() => {
+    Atomics.wait(signals, GO, 0);
+    for (const [stream, socket] of secured) send(stream, socket);
+  }, 50);
 }
 
 function send(stream, socket) {

@@ -27,13 +27,20 @@ export async function distinctAnswers(count, ask) {
   return seen;
 }
 
+/** A free port below the ephemeral range, so that the system gives it to no other process between two uses. */
 export async function freePort() {
-  const server = net.createServer().listen(0, host);
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    const server = net.createServer().listen(port, host);
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /** Waits until `look()` resolves with a truthy value. */

@@ -49,19 +49,23 @@ const CLOSERS = {
 const DRAINED = { drained: true, forced: 0 };
 const FORCED = { drained: false, forced: 1 };
 
-/** A server and its closer. `bytesRead()` is the number of bytes read from all its connections. */
+/**
+ * A server and its closer. `bytesRead()` is the number of bytes read from all its connections. The clock stands still, so
+ * that a slow client is not too late.
+ */
 async function startServer(
   t,
   closer,
   create = () => http.createServer((req, res) => res.end(`served ${req.url}`)),
 ) {
+  const clock = manualClock(t);
   const server = create();
   const sockets = [];
   server.prependListener('connection', (socket) => sockets.push(socket));
   const close = CLOSERS[closer](server);
   const port = await listening(t, server);
   const bytesRead = () => sockets.reduce((sum, socket) => sum + (socket.bytesRead ?? 0), 0);
-  return { server, close, port, bytesRead };
+  return { clock, server, close, port, bytesRead };
 }
 
 /** Opens an idle connection. The returned function resolves when the shutdown has closed it. */
@@ -99,8 +103,7 @@ for (const closer of Object.keys(CLOSERS)) {
   });
 
   test(`${closer}: a head that never completes gets 408 after five seconds and counts as forced`, async (t) => {
-    const clock = manualClock(t);
-    const { close, port, bytesRead } = await startServer(t, closer);
+    const { clock, close, port, bytesRead } = await startServer(t, closer);
     const idleClosed = await openIdle(t, port);
     const socket = await connect(t, { port, host });
     socket.write(BEGIN);
@@ -119,12 +122,11 @@ for (const closer of Object.keys(CLOSERS)) {
   });
 
   test(`${closer}: a head that never completes gets 408 at the deadline or after headersTimeout, if earlier`, async (t) => {
-    const clock = manualClock(t);
     for (const [headersTimeout, timeout] of [
       [60_000, '2s'],
       [2_000, '20s'],
     ]) {
-      const { close, port, bytesRead } = await startServer(t, closer, () =>
+      const { clock, close, port, bytesRead } = await startServer(t, closer, () =>
         http.createServer({ headersTimeout }),
       );
       const socket = await connect(t, { port, host });
@@ -156,9 +158,8 @@ for (const closer of Object.keys(CLOSERS)) {
   });
 
   test(`${closer}: a head over TLS is waited for, and answered when it never completes`, async (t) => {
-    const clock = manualClock(t);
     const create = () => https.createServer(certificate, (_req, res) => res.end('served'));
-    const { server, close, port } = await startServer(t, closer, create);
+    const { clock, server, close, port } = await startServer(t, closer, create);
     const streams = [];
     server.on('secureConnection', (stream) => streams.push(stream));
     const open = async () => {
@@ -186,8 +187,7 @@ for (const closer of Object.keys(CLOSERS)) {
     () => tls.createServer(certificate),
   ]) {
     test(`${closer}: a handshake that never completes is forced: ${create}`, async (t) => {
-      const clock = manualClock(t);
-      const { close, port, bytesRead } = await startServer(t, closer, create);
+      const { clock, close, port, bytesRead } = await startServer(t, closer, create);
       const socket = await connect(t, { port, host });
       socket.write(Buffer.from([22, 3, 1]));
       await until(bytesRead, 3);
@@ -227,8 +227,7 @@ for (const closer of Object.keys(CLOSERS)) {
   });
 
   test(`${closer}: an HTTP/2 head that never completes gets GOAWAY and counts as forced`, async (t) => {
-    const clock = manualClock(t);
-    const { close, port, bytesRead } = await startServer(t, closer, () => http2.createServer());
+    const { clock, close, port, bytesRead } = await startServer(t, closer, () => http2.createServer());
     const socket = await connect(t, { port, host });
     socket.write(Buffer.concat([opening, getRequest.subarray(0, 10)]));
     await until(bytesRead, opening.length + 10);
@@ -246,8 +245,7 @@ for (const closer of Object.keys(CLOSERS)) {
   });
 
   test(`${closer}: an HTTP/2 head that never completes gets GOAWAY at the deadline, if earlier`, async (t) => {
-    const clock = manualClock(t);
-    const { close, port, bytesRead } = await startServer(t, closer, () => http2.createServer());
+    const { clock, close, port, bytesRead } = await startServer(t, closer, () => http2.createServer());
     const socket = await connect(t, { port, host });
     socket.write(Buffer.concat([opening, getRequest.subarray(0, 10)]));
     await until(bytesRead, opening.length + 10);
@@ -322,8 +320,9 @@ test('an upload that has been answered counts as idle', async (t) => {
 });
 
 test('on a TLS server the connection belongs to the application once the handshake is complete', async (t) => {
-  const clock = manualClock(t);
-  const { server, close, port } = await startServer(t, 'Lifecycle', () => tls.createServer(certificate));
+  const { clock, server, close, port } = await startServer(t, 'Lifecycle', () =>
+    tls.createServer(certificate),
+  );
   const streams = [];
   server.on('secureConnection', (stream) => streams.push(stream));
   const socket = tls.connect({ port, host, rejectUnauthorized: false });

@@ -9,7 +9,6 @@ import { until } from '../helpers/sockets.mjs';
 const { Lifecycle } = sluice;
 
 const freshName = freshNames('lifecycle');
-const turn = () => new Promise(setImmediate);
 const code = (name) => ({ name: 'SluiceError', code: `ERR_SLUICE_${name}` });
 
 const EMPTY = {
@@ -87,7 +86,7 @@ test('a child is cancelled with its ancestors, or by itself', async () => {
     [jobs, mail, cache, lifecycle].map((t) => t.isCancelled),
     [true, true, false, false],
   );
-  await turn();
+  await until(() => signal.aborted, true);
   assert.match(signal.reason.message, /^"mail" of Lifecycle ".*" was cancelled: enough$/);
   assert.deepEqual([cache.signal.aborted, lifecycle.signal.aborted], [false, false]);
   await lifecycle.shutdown({ reason: 'all' });

@@ -27,7 +27,8 @@ function start(...args) {
   return run;
 }
 
-const signalled = (work, options) => start(FILE, JSON.stringify({ name: 'signalled', work, options }));
+const signalled = (work, options, more = {}) =>
+  start(FILE, JSON.stringify({ name: 'signalled', work, options, ...more }));
 const exited = (code) => ({ code, signal: null, stderr: '' });
 
 const RUNS = [
@@ -56,7 +57,8 @@ test('a second signal ends the process at once', async () => {
 });
 
 test('a repeated SIGINT does not cut tracked work short', async () => {
-  const { child, printed, ended } = signalled('some');
+  // Half a second later it would be the second signal.
+  const { child, printed, ended } = signalled('some', undefined, { stopsClock: true });
   await printed('running');
   process.kill(child.pid, 'SIGINT');
   process.kill(child.pid, 'SIGINT');
@@ -66,7 +68,7 @@ test('a repeated SIGINT does not cut tracked work short', async () => {
 });
 
 test('work that never ends leaves hooks for when: drained their full time', async () => {
-  const run = signalled('flush', { timeout: 100 });
+  const run = signalled('flush', { timeout: 100, hooksTimeout: '1m' });
   await run.printed('running');
   process.kill(run.child.pid, 'SIGTERM');
   assert.deepEqual(await run.ended, exited(1));
@@ -124,7 +126,14 @@ test('a lifecycle keeps no thread alive, a pending shutdown does', async () => {
      const worker = new Worker(
        \`const { parentPort } = require('node:worker_threads');
         const lifecycle = new (require('./index.js').Lifecycle)('awaited');
-        lifecycle.track(new Promise((resolve) => setTimeout(resolve, 300)));
+        const stays = setInterval(() => {}, 1000);
+        const work = new Promise((resolve) => {
+          lifecycle.signal.addEventListener('abort', () => {
+            clearInterval(stays);
+            setTimeout(resolve, 300);
+          });
+        });
+        lifecycle.track(work);
         parentPort.postMessage('working');\`,
        { eval: true },
      );

@@ -19,6 +19,7 @@ const host = '127.0.0.1';
 const certificate = selfSigned();
 const serve = (_req, res) => res.end('served');
 
+/** In tests with handshakes the clock stands still, since a server waits for those in progress for five seconds only. */
 const SERVERS = {
   http: () => http.createServer(serve),
   https: () => https.createServer(certificate, serve),
@@ -30,6 +31,7 @@ for (const [protocol, create] of Object.entries(SERVERS)) {
   const count = protocol === 'http' ? 200 : 60;
 
   test(`${protocol}: every connection in the listen queue gets an answer`, async (t) => {
+    manualClock(t);
     const lifecycle = new Lifecycle(freshName()).ready();
     const server = create();
     lifecycle.attach(server);
@@ -44,6 +46,7 @@ for (const [protocol, create] of Object.entries(SERVERS)) {
   });
 
   test(`${protocol}: guard.shutdown() serves every connection in the listen queue`, async (t) => {
+    manualClock(t);
     const guard = createGuard(freshName(), { rateLimit: { limit: 1000, window: '1h' } });
     const server = create();
     guard.attach(server);
@@ -118,6 +121,7 @@ function runDuringClose(server, during) {
 
 for (const [protocol, create] of Object.entries(SERVERS)) {
   test(`${protocol}: every client that connects while the server closes gets an answer`, async (t) => {
+    manualClock(t);
     const lifecycle = new Lifecycle(freshName()).ready();
     const server = create();
     lifecycle.attach(server);

@@ -157,6 +157,7 @@ test('a started response is completed before the connection closes', async (t) =
 });
 
 test('pipelined requests that arrived in time are answered, later ones get 503', async (t) => {
+  const clock = manualClock(t);
   const lifecycle = new Lifecycle(freshName());
   const { server, answers, port } = await startPending(t, lifecycle);
   let accepted;
@@ -167,9 +168,10 @@ test('pipelined requests that arrived in time are answered, later ones get 503',
   const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
   socket.write(request);
   await until(() => answers.length, 1);
-  const down = lifecycle.shutdown({ delay: 300 });
+  const down = lifecycle.shutdown({ delay: '5s' });
   socket.write(request + request);
   await until(() => answers.length, 3);
+  clock.advance('5s');
   await until(() => server.listening, false);
   socket.write(request);
   const received = readAll(socket);

@@ -171,10 +171,17 @@ test('a worker that disconnects closes the servers of all its threads, answers p
 
 const isUnanswered = (answer) => !/^HTTP\/1\.1 (200|503)/.test(answer);
 
-/** Runs in a main thread: blocks it until the file exists. */
-const blockUntil = ({ require }, file) => {
-  while (!require('node:fs').existsSync(file));
+/** Runs in a main thread: `state.blockUntil(file)` blocks it until the file exists, and says so by a file of its process. */
+const prepareBlock = ({ require, state }) => {
+  const { existsSync, writeFileSync } = require('node:fs');
+  state.blockUntil = (file) => {
+    writeFileSync(`${file}.${process.pid}`, '');
+    while (!existsSync(file));
+  };
 };
+
+/** Waits until the main thread of a worker is blocked until the file exists: from then on it accepts nothing. */
+const isBlocked = ({ pid }, file) => eventually(() => fs.existsSync(`${file}.${pid}`));
 
 test('a worker that shuts down leaves the listen queue to the other workers', async (t) => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'sluice-'));
@@ -186,11 +193,14 @@ test('a worker that shuts down leaves the listen queue to the other workers', as
   await first.run(({ load, state }) => {
     state.lifecycle = new (load().Lifecycle)('app').attach(state.server).ready();
   });
-  const shutDown = first.run(({ require, state }, file) => {
-    while (!require('node:fs').existsSync(file));
+  for (const worker of [first, second]) await worker.run(prepareBlock);
+  const shutDown = first.run(({ state }, file) => {
+    state.blockUntil(file);
     return state.lifecycle.shutdown({ timeout: '10s' });
   }, releaseFirst);
-  const unblocked = second.run(blockUntil, releaseSecond);
+  const unblocked = second.run(({ state }, file) => state.blockUntil(file), releaseSecond);
+  await isBlocked(first, releaseFirst);
+  await isBlocked(second, releaseSecond);
   const clients = Array.from({ length: 20 }, () => net.connect(port, host));
   await Promise.all(clients.map((socket) => once(socket, 'connect')));
   for (const socket of clients) socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -212,13 +222,15 @@ test('when all workers shut down together, every connection in the listen queue 
   const release = path.join(directory, 'release');
   const workers = await forkAll(startCluster(t), 2);
   const [port] = await Promise.all(workers.map((worker) => worker.run(serve, { port: 0, host })));
+  for (const worker of workers) await worker.run(prepareBlock);
   const shutDown = workers.map((worker) =>
-    worker.run(({ load, require, state }, file) => {
+    worker.run(({ load, state }, file) => {
       const lifecycle = new (load().Lifecycle)('app').attach(state.server).ready();
-      while (!require('node:fs').existsSync(file));
+      state.blockUntil(file);
       return lifecycle.shutdown({ timeout: '10s' });
     }, release),
   );
+  for (const worker of workers) await isBlocked(worker, release);
   const clients = Array.from({ length: 20 }, () => net.connect(port, host));
   await Promise.all(clients.map((socket) => once(socket, 'connect')));
   for (const socket of clients) socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');

@@ -81,7 +81,8 @@ test('the main thread shares the port too', async (t) => {
 
 test('a closing server stops accepting at once, and completes its last request', async (t) => {
   const [peer] = startPeers(t, 1);
-  const port = await peer.run(serve, { port: 0, host });
+  const port = await freePort();
+  await peer.run(serve, { port, host });
   const inFlight = ask(port, '/slow');
   await eventually(() => peer.run(hasRequest));
   await peer.run(close);
@@ -157,10 +158,12 @@ test('backlog bounds the connections that wait to be accepted', onLinux, async (
   const { port } = await listen(server, { port: 0, host, backlog: 3 });
   const connect = `
     const sockets = Array.from({ length: 20 }, () => require('node:net').connect(${port}, '${host}').on('error', () => {}));
-    setTimeout(() => {
+    const report = () => {
       console.log(sockets.filter((socket) => !socket.connecting).length);
       process.exit();
-    }, 500);`;
+    };
+    // A turn later: a process that was suspended reads what has happened.
+    setTimeout(setImmediate, 500, report);`;
   // spawnSync blocks this thread, so it accepts nothing. Linux queues one connection more than the backlog.
   const { stdout } = spawnSync(process.execPath, ['-e', connect], { encoding: 'utf8' });
   assert.ok(Number(stdout) >= 1 && Number(stdout) <= 4, `${stdout} connections`);
