@@ -34,7 +34,7 @@ test('bans of a cluster are on one node, which each process finds', withRedis, a
 });
 
 test('a failover keeps the bans, and those that are made meanwhile', withRedis, async (t) => {
-  const { master, replica, urls } = await startWatched(t, 'main');
+  const { master, replica, urls, giveUp } = await startWatched(t, 'main');
   const scope = { redis: { sentinels: urls, master: 'main' } };
   const name = freshName();
   const [first, second] = await Promise.all([1, 2].map(() => startMachine(t, name, { scope })));
@@ -44,6 +44,7 @@ test('a failover keeps the bans, and those that are made meanwhile', withRedis, 
   await master.kill();
   await Promise.all([first, second].map((machine) => machine.state('away')));
   await first.call('ban', '10.0.0.2', { duration: '1h' });
+  await giveUp();
   await second.until(true, '10.0.0.2');
   assert.equal(await first.call('isBanned', '10.0.0.1'), true);
   assert.match(await replica.command('ROLE'), /master/);

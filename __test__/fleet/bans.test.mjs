@@ -5,6 +5,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import sluice from '../../index.js';
 import testing from '../../lib/testing.js';
 import { RULES, startMachine } from '../helpers/banning.mjs';
+import { until } from '../helpers/connecting.mjs';
+import { lateness } from '../helpers/fleet-lateness.mjs';
 import { freshName } from '../helpers/peer.mjs';
 import { freePort, startRedis, withRedis } from '../helpers/redis.mjs';
 import { listed, sockets } from '../helpers/threads.mjs';
@@ -27,20 +29,22 @@ test('a ban and its end by unban are in force on all machines within a second', 
   const redis = await startRedis(t);
   const { machines } = await fleet(t, redis, 2);
   const [first, second] = machines;
+  const late = lateness();
   const banned = await first.timed('ban', CLIENT, { duration: '1h', reason: 'abuse' });
   assert.equal(banned.result, true);
   const heard = await second.heard('ban', CLIENT);
-  assert.ok(heard.at - banned.at < SECOND, `${heard.at - banned.at} ms until the ban was there`);
   assert.deepEqual([heard.by, heard.reason, heard.extended], ['fleet', 'abuse', false]);
   assert.equal(await second.call('isBanned', CLIENT), true);
   const own = await first.heard('ban', CLIENT);
   assert.equal(own.by, 'manual');
-  assert.ok(Math.abs(heard.until - own.until) < SECOND, 'it ends at the same time');
 
   const lifted = await second.timed('unban', CLIENT);
   assert.equal(lifted.result, true);
   const gone = await first.heard('unban', CLIENT);
-  assert.ok(gone.at - lifted.at < SECOND, `${gone.at - lifted.at} ms until it was lifted`);
+  const most = SECOND + late.end();
+  assert.ok(heard.at - banned.at < most, `${heard.at - banned.at} ms until the ban was there`);
+  assert.ok(Math.abs(heard.until - own.until) < most, 'it ends at the same time');
+  assert.ok(gone.at - lifted.at < most, `${gone.at - lifted.at} ms until it was lifted`);
   assert.equal(await first.call('isBanned', CLIENT), false);
   // Nothing comes back: what a machine hears, it does not tell.
   await Promise.all(machines.map((machine) => machine.heard('unban', CLIENT)));
@@ -151,9 +155,9 @@ test('bans that have ended do not count', withRedis, async (t) => {
   const reputation = new Reputation(name, { ...RULES, scope: { redis: redis.url } });
   t.after(() => Reputation.destroy(name));
   await reputation.ready();
-  reputation.ban(CLIENT, { duration: '1s' });
-  while (reputation.stats().fleet.bans !== 1) await turn();
-  while (reputation.stats().fleet.bans !== 0) await turn();
+  reputation.ban(CLIENT, { duration: '5s' });
+  await until(() => reputation.stats().fleet.bans === 1);
+  await until(() => reputation.stats().fleet.bans === 0);
 });
 
 test('destroy ends what awaits the bans', async () => {
@@ -185,6 +189,7 @@ test('without the server bans go on, and are sent when it is back', withRedis, a
   const [first, second] = machines;
   await first.call('ban', '10.0.0.1', { duration: '1h' });
   await second.until(true, '10.0.0.1');
+  await first.sent();
   await redis.kill();
   await Promise.all(machines.map((machine) => machine.state('away')));
   assert.equal(await first.call('ban', '10.0.0.2', { duration: '1h' }), true);
@@ -249,6 +254,7 @@ test('an unban does not lift a longer ban that its machine has not heard of', wi
 test('machines that ban and unban one client at once agree in the end', withRedis, async (t) => {
   const redis = await startRedis(t);
   const { machines } = await fleet(t, redis, 3);
+  const late = lateness();
   for (let round = 0; round < 100; round++) {
     const client = `10.2.0.${round}`;
     const calls = machines.flatMap((machine, n) =>
@@ -261,17 +267,17 @@ test('machines that ban and unban one client at once agree in the end', withRedi
     await Promise.all(calls);
     await Promise.all(machines.map((machine) => machine.sent()));
     // What the last change has published reaches the others after its sender.
-    await agreed(machines, client);
+    await agreed(machines, client, late);
   }
 });
 
-/** Resolves once all machines say the same of a client. */
-async function agreed(machines, client) {
+/** Resolves once all machines say the same of a client. A ban ends later where it was told of later. */
+async function agreed(machines, client, late) {
   const startedAt = performance.now();
   for (;;) {
     const verdicts = await Promise.all(machines.map((machine) => machine.call('check', client)));
     const ends = verdicts.map(({ until }) => until ?? 0);
-    if (Math.max(...ends) - Math.min(...ends) < 2 * SECOND) return;
+    if (Math.max(...ends) - Math.min(...ends) < 2 * SECOND + late.worst) return;
     assert.ok(performance.now() - startedAt < 30 * SECOND, `${client} is banned until ${ends.join(', ')}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
@@ -304,7 +310,9 @@ test('a guard with a scope of the fleet refuses what another machine has banned'
   const request = { method: 'GET', url: '/', headers: {}, socket: { remoteAddress: CLIENT } };
   assert.equal((await guard.check(request)).allowed, true);
   await machine.call('ban', CLIENT, { duration: '1h' });
-  while (!guard.reputation.isBanned(CLIENT)) await new Promise((resolve) => setTimeout(resolve, 2));
+  await until(() => guard.reputation.isBanned(CLIENT));
+  // The ban is in force before it is counted.
+  await until(() => guard.reputation.stats().fleet.bans === 1);
   assert.equal((await guard.check(request)).status, 403);
   assert.match(guard.metrics(), /sluice_fleet_bans\{guard="[^"]+",reputation="[^"]+"\} 1/);
 });
@@ -330,6 +338,7 @@ test('without a server the bans of the process hold, and ready rejects without c
   const reputation = new Reputation(name, { ...RULES, scope });
   assert.equal(reputation.ban(CLIENT, { duration: '1h' }), true);
   assert.equal(reputation.isBanned(CLIENT), true);
+  await until(() => reputation.stats().fleet.state === 'away');
   await assert.rejects(reputation.ready({ timeout: 200 }), (error) => {
     assert.equal(error.code, 'ERR_SLUICE_SCOPE_UNAVAILABLE');
     assert.match(
@@ -360,6 +369,7 @@ test('a key that holds something else is left as it is', withRedis, async (t) =>
   const name = freshName();
   await redis.command('SET', `sluice:1b:{b:${name}}:bans`, 'foreign');
   const reputation = new Reputation(name, { ...RULES, scope: { redis: redis.url } });
+  await until(() => /WRONGTYPE/.test(reputation.stats().fleet.lastError));
   await assert.rejects(reputation.ready({ timeout: 300 }), /WRONGTYPE/);
   assert.equal(reputation.ban(CLIENT, { duration: '1h' }), true);
   assert.match(await redis.command('GET', `sluice:1b:{b:${name}}:bans`), /foreign/);
@@ -425,6 +435,7 @@ test('a connection has one descriptor', { skip: withRedis.skip ?? listed.skip },
   const [name, before] = [freshName(), new Set(sockets())];
   const reputation = new Reputation(name, { ...RULES, scope: { redis: redis.url } });
   await reputation.ready();
-  assert.equal(sockets().filter((socket) => !before.has(socket)).length, 1);
+  // Reputations of other tests connect again and again.
+  await until(() => sockets().filter((socket) => !before.has(socket)).length === 1);
   Reputation.destroy(name);
 });

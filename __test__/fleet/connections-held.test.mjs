@@ -5,6 +5,7 @@ import http from 'node:http';
 import net from 'node:net';
 import test from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Server } from 'socket.io';
 import { WebSocketServer } from 'ws';
 import sluice from '../../index.js';
@@ -128,13 +129,14 @@ test(
   'a tracker that is destroyed passes the sockets that are held, but none of a client that has left',
   withRedis,
   async (t) => {
-    const { tracker, clients, served } = await holding(t, 5);
+    const { tracker, server, clients, served } = await holding(t, 5);
     const warnings = [];
     const warned = ({ code }) => warnings.push(code);
     process.on('warning', warned);
     t.after(() => process.off('warning', warned));
     for (const client of clients.slice(0, 3)) client.resetAndDestroy();
-    await delay(50);
+    const openSockets = promisify(server.getConnections.bind(server));
+    await until(async () => (await openSockets()) === 2);
     ConnectionTracker.destroy(tracker.name);
     await until(() => served.length >= 2);
     await delay(50);

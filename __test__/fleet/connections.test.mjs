@@ -5,7 +5,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import sluice from '../../index.js';
 import testing from '../../lib/testing.js';
-import { CLIENT, fleet, OTHER, open, rowsOf, startProcess, until } from '../helpers/connecting.mjs';
+import {
+  CLIENT,
+  connected,
+  fleet,
+  OTHER,
+  open,
+  rowsOf,
+  startProcess,
+  until,
+} from '../helpers/connecting.mjs';
 import { freshName } from '../helpers/peer.mjs';
 import { startProxy, startRedis, withRedis } from '../helpers/redis.mjs';
 import { startCluster } from '../helpers/redis-groups.mjs';
@@ -56,7 +65,7 @@ test('connections that come and go never exceed the cap', withRedis, async (t) =
   const processes = await Promise.all(
     [1, 2, 3].map(() => startProcess(t, { name, options, threadCount: 2 })),
   );
-  const task = { port: redis.port, forMs: 1500, client: CLIENT };
+  const task = { port: redis.port, forMs: 5000, client: CLIENT };
   const runs = (
     await Promise.all(processes.map((process) => process.call('inThreads', 'churn', task)))
   ).flat();
@@ -75,7 +84,8 @@ test(
   async (t) => {
     const redis = await startRedis(t);
     const name = freshName();
-    const task = { name, options: { maxPerClient: 2, scope: fleet(redis.url) }, leaseMs: 900 };
+    const leaseMs = 4000;
+    const task = { name, options: { maxPerClient: 2, scope: fleet(redis.url) }, leaseMs };
     const [dying, living, asking] = await Promise.all([1, 2, 3].map(() => startProcess(t, task)));
     assert.deepEqual(await dying.call('open', 1, CLIENT), [1]);
     assert.deepEqual(await living.call('open', 1, CLIENT), [1]);
@@ -83,7 +93,7 @@ test(
     assert.deepEqual(await asking.call('open', 1, CLIENT), [0], 'it may only be slow');
     await until(async () => (await asking.call('open', 1, CLIENT))[0] === 1);
     // Two leases later the process that lives has said again what it holds.
-    await delay(1800);
+    await delay(2 * leaseMs);
     assert.deepEqual(await asking.call('open', 1, CLIENT), [0]);
     assert.equal(await rowsOf(redis, name), 48, 'two processes');
   },
@@ -98,6 +108,8 @@ test('a destroyed tracker gives back at once what it held', withRedis, async (t)
   assert.notEqual(await tracker.tryOpenAsync(CLIENT), null);
   assert.deepEqual(await other.call('open', 1, CLIENT), [0]);
   ConnectionTracker.destroy(name);
+  // It waits for the server, though not for long.
+  await connected(redis, 1);
   assert.deepEqual(await other.call('open', 1, CLIENT), [1]);
   await assert.rejects(tracker.tryOpenAsync(CLIENT), { code: 'ERR_SLUICE_CLOSED' });
 });
@@ -112,6 +124,7 @@ test('a tracker that is destroyed while calls are pending leaves nothing', withR
   for (const { status, reason } of await Promise.allSettled(pending)) {
     if (status === 'rejected') assert.equal(reason.code, 'ERR_SLUICE_CLOSED');
   }
+  await connected(redis, 0);
   const next = await open(t, options, tracker.name);
   const opened = await Promise.all(Array.from({ length: 100 }, () => next.tryOpenAsync(CLIENT)));
   assert.equal(opened.filter(Boolean).length, 100);

@@ -29,8 +29,8 @@ for (const algorithm of ['gcra', 'fixed-window', 'sliding-window']) {
       assert.ok(lease > 1500 && redis >= 1, `${lease} by leases, ${redis} by the server`);
       assert.ok(limiter.stats().fleet.commands < 400);
       assert.equal(limiter.stats().allowed, 2000);
-      await until(() => held(limiter) === 0);
-      assert.equal(await used(limiter), 2000);
+      await until(async () => (await used(limiter)) === 2000);
+      assert.equal(held(limiter), 0);
       assert.ok(limiter.stats().fleet.givenBack > 0);
     },
   );
@@ -72,7 +72,15 @@ test('several keys and handles of keys are decided by what is held', withRedis, 
 test('a spent quota is refused without asking', withRedis, async (t) => {
   const limiter = open(await startRedis(t), { limit: 50 });
   await call(limiter, 50);
-  assert.equal((await limiter.consumeAsync('a')).source, 'redis');
+  let [refusals, refused] = [0, undefined];
+  // Units that were asked for ahead may have been refused before, which is known for a second.
+  do {
+    refused = await limiter.consumeAsync('a');
+    assert.equal(refused.allowed, false);
+    refusals += 1;
+    await turn();
+  } while (refused.source === 'lease');
+  assert.equal(refused.source, 'redis');
   // More may still be asked for ahead.
   await until(() => limiter.stats().fleet.pending === 0);
   const { commands } = limiter.stats().fleet;
@@ -81,7 +89,7 @@ test('a spent quota is refused without asking', withRedis, async (t) => {
   assert.deepEqual([allowed, source], [false, 'lease']);
   assert.ok(retryAfterMs > 3_600_000, 'when a unit returns, and not when the server is asked again');
   assert.equal(limiter.stats().fleet.commands, commands);
-  assert.equal(limiter.stats().refused, 102);
+  assert.equal(limiter.stats().refused, refusals + 101);
 });
 
 test('a larger cost than is held asks, and a dry run admits all', withRedis, async (t) => {

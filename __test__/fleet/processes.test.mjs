@@ -30,7 +30,7 @@ test('four processes with two threads each admit the quota and not one unit more
 test('never more than the quota while the server is paused, killed and restarted', withRedis, async (t) => {
   const redis = await startRedis(t, { persists: true });
   const scope = { redis: redis.url, onError: 'deny' };
-  const task = { name: freshName(), scope, limit: 3000, calls: 4000, inFlight: 20, threads: 2 };
+  const task = { name: freshName(), scope, limit: 3000, forMs: 2500, inFlight: 20, threads: 2 };
   const calm = disturb(redis, 150);
   const { admitted } = await runProcesses(3, task).finally(calm);
   assert.ok(admitted <= 3000, `${admitted} admitted`);

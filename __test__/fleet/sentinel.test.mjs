@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import sluice from '../../index.js';
 import { freshName } from '../helpers/peer.mjs';
 import { freePort, startRedis, withRedis } from '../helpers/redis.mjs';
-import { startWatched } from '../helpers/redis-groups.mjs';
+import { isReplicated, startWatched } from '../helpers/redis-groups.mjs';
 
 const { RateLimiter } = sluice;
 
@@ -13,7 +13,7 @@ const open = (redis) =>
   new RateLimiter(freshName(), {
     limit: 1000,
     window: '30d',
-    scope: { redis, onError: 'deny', timeout: '1s' },
+    scope: { redis, onError: 'deny', timeout: '10s' },
   });
 
 /** Asks until the server decides, which then is the one at this port. */
@@ -26,31 +26,18 @@ async function decidedAt(limiter, port) {
   }
 }
 
-async function isReplicated(server) {
-  await server.until(
-    (reply) => {
-      const [, own, replica] = /master_repl_offset:(\d+)/.exec(reply)
-        ? [null, /master_repl_offset:(\d+)/.exec(reply)[1], /slave0:.*offset=(\d+)/.exec(reply)?.[1]]
-        : [];
-      return own !== undefined && own === replica;
-    },
-    'INFO',
-    'replication',
-  );
-}
-
 test(
   'a failover is followed: by order of a sentinel, and when the master is killed',
   withRedis,
   async (t) => {
-    const { master, replica, sentinels, urls } = await startWatched(t, 'main');
+    const { master, replica, sentinels, urls, giveUp } = await startWatched(t, 'main');
     const limiter = open({ sentinels: urls, master: 'main' });
     await limiter.ready({ timeout: '20s' });
     await decidedAt(limiter, master.port);
     for (let n = 0; n < 10; n++) assert.equal((await limiter.consumeAsync('a')).source, 'redis');
     await isReplicated(master);
 
-    await sentinels[0].command('SENTINEL', 'FAILOVER', 'main');
+    await sentinels[0].until((reply) => reply.startsWith('+OK'), 'SENTINEL', 'FAILOVER', 'main');
     await decidedAt(limiter, replica.port);
     assert.equal((await limiter.peekAsync('a')).remaining, 990, 'what was replicated is there');
 
@@ -61,6 +48,7 @@ test(
     }
     await isReplicated(replica);
     await replica.kill();
+    await giveUp();
     await decidedAt(limiter, master.port);
     assert.equal((await limiter.peekAsync('a')).remaining, 990);
     assert.match(limiter.stats().fleet.server, /^"main"\/0 of sentinels 127\.0\.0\.1:\d+, /);

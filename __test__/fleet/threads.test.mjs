@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import test from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import sluice from '../../index.js';
 import { freshName, startPeers } from '../helpers/peer.mjs';
 import { startRedis, withRedis } from '../helpers/redis.mjs';
@@ -42,7 +43,8 @@ test('a worker that ends with calls under way leaves nothing', withRedis, async 
   const { remaining, degraded } = await limiter.peekAsync('a');
   assert.equal(degraded, false);
   assert.equal(remaining, 1000 - 101, 'what was under way is charged');
-  assert.equal(limiter.stats().fleet.pending, 0);
+  // The options of this process may just be on their way.
+  while (limiter.stats().fleet.pending > 0) await delay(5);
 });
 
 /** Runs a program that has the package as `sluice`; its output once it has exited by itself. */
@@ -53,7 +55,7 @@ async function runProgram(body, url) {
   child.stdout.on('data', (data) => {
     output += data;
   });
-  const [code] = await once(child, 'exit');
+  const [code] = await once(child, 'close');
   return { code, output };
 }
 

@@ -24,6 +24,20 @@ export async function open(t, options, name = freshName()) {
 /** Bytes that a server keeps of a tracker, or of one of its clients: 24 for each process that has connections. */
 export const rowsOf = (redis, name, key = 'all') => redis.number('STRLEN', `sluice:1c:{c:${name}}:${key}`);
 
+/** Resolves once a server has so many connections: those of trackers that were destroyed end when they have said their last. */
+export const connected = (redis, count) =>
+  // The one that asks is among them.
+  redis.until((reply) => reply.match(/^id=/gm)?.length === count + 1, 'CLIENT', 'LIST');
+
+/** How many connections a server counts for a client of a tracker, of the only process that has any. */
+export const countOf = (redis, name, client) =>
+  redis.number(
+    'EVAL',
+    "local _, count = struct.unpack('<c8dd', redis.call('GET', KEYS[1])) return count",
+    1,
+    `sluice:1c:{c:${name}}:c:${client}`,
+  );
+
 const FILE = new URL('connecting-process.cjs', import.meta.url).pathname;
 
 /** A process with a tracker. Ends with the test. */
@@ -36,6 +50,7 @@ export async function startProcess(t, task) {
 
 class ConnectingProcess {
   #child = fork(FILE);
+  #ended = once(this.#child, 'exit').then(([code, signal]) => ({ error: `ended with ${code ?? signal}` }));
   #pending = Promise.resolve();
 
   /** One call after the other. */
@@ -43,10 +58,7 @@ class ConnectingProcess {
     const made = this.#pending.then(async () => {
       this.#child.send({ call: name, args });
       const message = once(this.#child, 'message').then(([answer]) => answer);
-      const end = once(this.#child, 'exit').then(([code, signal]) => ({
-        error: `ended with ${code ?? signal}`,
-      }));
-      const { result, error } = await Promise.race([message, end]);
+      const { result, error } = await Promise.race([message, this.#ended]);
       if (error !== undefined) throw new Error(error);
       return result;
     });

@@ -8,6 +8,9 @@ import { CommandClient, freePort, program, startRedis } from './redis.mjs';
 
 const SLOTS = 16_384;
 
+/** After so long without an answer a server of a group is given up, unless a test says less: none is, on a busy machine. */
+const PATIENT_MS = 60_000;
+
 /** So many masters with equal shares of the slots, and a replica of the first. Ends with the test. */
 export async function startCluster(t, { masters = 3, replica = false } = {}) {
   const count = masters + (replica ? 1 : 0);
@@ -38,6 +41,11 @@ class RedisCluster {
     return this.nodes.map(({ url }) => url);
   }
 
+  /** A node that does not answer these for so long is given up, and its replica takes its place. */
+  async giveUpAfter(ms, nodes = this.nodes) {
+    for (const node of nodes) await node.command('CONFIG', 'SET', 'cluster-node-timeout', ms);
+  }
+
   async join(masters) {
     const [first, ...others] = this.nodes;
     for (let n = 0; n < masters; n++) {
@@ -49,14 +57,16 @@ class RedisCluster {
     }
     for (const { port, busPort } of others)
       await first.command('CLUSTER', 'MEET', '127.0.0.1', port, busPort);
-    await this.#agree(
-      (reply) => /cluster_state:ok/.test(reply) && reply.includes(`known_nodes:${this.nodes.length}`),
-    );
+    // A node may know another one before it knows its slots.
+    const fields = ['cluster_state:ok', `cluster_slots_ok:${SLOTS}`, `known_nodes:${this.nodes.length}`];
+    await this.#agree((reply) => fields.every((field) => reply.includes(`${field}\r\n`)));
     for (const node of this.nodes.slice(masters)) {
       await node.command('CLUSTER', 'REPLICATE', first.id);
       await node.until((reply) => reply.includes('master_link_status:up'), 'INFO', 'replication');
       await first.until((reply) => reply.includes('slave0:'), 'INFO', 'replication');
     }
+    // Nodes that are patient find each other more slowly.
+    await this.giveUpAfter(PATIENT_MS);
   }
 
   async #agree(isRight) {
@@ -101,7 +111,19 @@ class RedisCluster {
   }
 }
 
-/** A master with a replica, and three sentinels that know both. Ends with the test. */
+/** Resolves once the replica of a master has all of its writes. */
+export async function isReplicated(master) {
+  const has = (reply) => {
+    const own = /master_repl_offset:(\d+)/.exec(reply)?.[1];
+    return own !== undefined && own === /slave0:.*offset=(\d+)/.exec(reply)?.[1];
+  };
+  await master.until(has, 'INFO', 'replication');
+}
+
+/**
+ * A master with a replica, and three sentinels that know both. Once `giveUp` is called, the replica takes the place of a
+ * master that does not answer. Ends with the test.
+ */
 export async function startWatched(t, name) {
   const [master, replica] = await Promise.all([startRedis(t), startRedis(t)]);
   await replica.command('REPLICAOF', '127.0.0.1', master.port);
@@ -110,7 +132,11 @@ export async function startWatched(t, name) {
   const seesAll = (reply) =>
     /num-slaves\r\n\$1\r\n1\r\n/.test(reply) && /num-other-sentinels\r\n\$1\r\n2\r\n/.test(reply);
   for (const sentinel of sentinels) await sentinel.until(seesAll, 'SENTINEL', 'MASTER', name);
-  return { master, replica, sentinels, urls: sentinels.map(({ url }) => url) };
+  const giveUp = async () => {
+    for (const sentinel of sentinels)
+      await sentinel.command('SENTINEL', 'SET', name, 'down-after-milliseconds', 1000);
+  };
+  return { master, replica, sentinels, urls: sentinels.map(({ url }) => url), giveUp };
 }
 
 /** A sentinel is a server with a file that it writes. */
@@ -123,7 +149,7 @@ async function startSentinel(t, name, masterPort) {
     'bind 127.0.0.1',
     `dir ${directory}`,
     `sentinel monitor ${name} 127.0.0.1 ${masterPort} 2`,
-    `sentinel down-after-milliseconds ${name} 500`,
+    `sentinel down-after-milliseconds ${name} ${PATIENT_MS}`,
     `sentinel failover-timeout ${name} 3000`,
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);

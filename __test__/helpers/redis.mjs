@@ -19,13 +19,33 @@ if (missing !== undefined && process.env.SLUICE_REQUIRE_REDIS) throw new Error(m
 /** Options of tests that need a server. */
 export const withRedis = { skip: missing };
 
+/**
+ * Ports that no system gives to a socket that asks for any: no other test takes one before its server listens, or while that
+ * is down.
+ */
+const PORTS = { first: 20_000, count: 12_000 };
+const given = new Set();
+
 export async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    if (!given.has(port) && (await isFree(port))) {
+      given.add(port);
+      return port;
+    }
+  }
+}
+
+async function isFree(port) {
+  const server = net.createServer().listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch {
+    return false;
+  }
   server.close();
   await once(server, 'close');
-  return port;
+  return true;
 }
 
 /** Ends with the test. `persists`: what it counted is there after a restart. */
@@ -148,7 +168,7 @@ function bulk(word) {
   return `$${Buffer.byteLength(String(word))}\r\n${word}\r\n`;
 }
 
-/** Passes connections on to a server, until it cuts or delays them. Ends with the test. */
+/** Passes connections on to a server, until it cuts, delays or holds them. Ends with the test. */
 export async function startProxy(t, port) {
   const proxy = new ServerProxy(port);
   t.after(() => proxy.close());
@@ -160,7 +180,10 @@ class ServerProxy {
   #target;
   #server = net.createServer((socket) => this.#pass(socket));
   #sockets = new Set();
-  /** Milliseconds that answers of the server take longer. */
+  /** Of each connection, what passes the next answer on. */
+  #connections = new Set();
+  #holds = false;
+  /** Milliseconds that answers of the server take longer. None overtakes another. */
   delayMs = 0;
 
   constructor(target) {
@@ -180,6 +203,16 @@ class ServerProxy {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** No answer of the server passes until `release`. */
+  hold() {
+    this.#holds = true;
+  }
+
+  release() {
+    this.#holds = false;
+    for (const pass of this.#connections) pass();
+  }
+
   close() {
     this.cut();
     this.#server.close();
@@ -195,9 +228,22 @@ class ServerProxy {
     socket.on('close', () => upstream.destroy());
     upstream.on('close', () => socket.destroy());
     socket.on('data', (data) => upstream.write(data));
+    const answers = [];
+    const pass = () => {
+      while (!this.#holds && answers.length > 0) {
+        const early = answers[0].due - performance.now();
+        if (early > 0) {
+          setTimeout(pass, early);
+          return;
+        }
+        socket.write(answers.shift().data);
+      }
+    };
+    this.#connections.add(pass);
+    socket.on('close', () => this.#connections.delete(pass));
     upstream.on('data', (data) => {
-      if (this.delayMs === 0) socket.write(data);
-      else setTimeout(() => socket.write(data), this.delayMs);
+      answers.push({ data, due: performance.now() + this.delayMs });
+      pass();
     });
   }
 }
