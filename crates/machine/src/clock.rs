@@ -39,11 +39,19 @@ pub(crate) struct Start {
 impl Start {
     /// Of a file that is made now.
     pub(crate) fn now() -> Self {
-        let date = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let date = u64::try_from(date.as_nanos()).unwrap_or(u64::MAX / 2);
         let rate = if system::trusts_counter() == Some(true) { clock::counter_rate() } else { None };
-        let Both { system, ticks, .. } = Both::read(system::clock_ahead());
-        Self { date, system, ticks, rate: rate.map_or(0, Rate::bits) }
+        let rate = rate.map_or(0, Rate::bits);
+        let mut both = Both::read(system::clock_ahead());
+        loop {
+            let date = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let date = u64::try_from(date.as_nanos()).unwrap_or(u64::MAX / 2);
+            let after = Both::read(system::clock_ahead());
+            // Where the thread rested in between, all are read again: windows are aligned by them.
+            if after.system.saturating_sub(both.system) <= PARTED {
+                return Self { date, system: both.system, ticks: both.ticks, rate };
+            }
+            both = after;
+        }
     }
 
     pub(crate) const fn numbers(self) -> [u64; 4] {

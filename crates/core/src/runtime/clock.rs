@@ -38,9 +38,17 @@ struct Monotonic {
 impl Monotonic {
     fn new() -> Self {
         let counter = quanta::Clock::new();
-        let started = counter.raw();
         let rate = Rate::of(&counter);
-        Self { counter, started, rate, origin: system_time() }
+        let mut started = counter.raw();
+        loop {
+            let origin = system_time();
+            let after = counter.raw();
+            // Where the thread rested in between, both are read again: windows are aligned by them.
+            if rate.nanos(after.saturating_sub(started)) <= MS {
+                return Self { counter, started, rate, origin };
+            }
+            started = after;
+        }
     }
 
     #[inline]
