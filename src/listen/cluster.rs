@@ -20,13 +20,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use rustix::io::retry_on_intr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recvmsg, sendmsg,
 };
 
-/// How long an answer of a worker may take; a suspended one never answers.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long one look for the answer of a worker takes at most; a suspended worker never answers.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How many looks there are. After a stop of the whole machine one is over before the other worker has run.
+const LOOKS: usize = 3;
 
 /// How long a worker may hold its turn before the others give up.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -94,12 +98,18 @@ pub(crate) fn take_turn(answers: Answers) -> Result<Turn> {
 
 /// The socket as another worker holds it.
 pub(crate) fn socket_of_others(_: &Turn, wanted: Wanted) -> Option<Descriptor> {
-    others().find_map(|name| receive(&ask(&name, 'S', wanted).ok()?).ok()?)
+    others().find_map(|name| {
+        let stream = ask(&name, 'S', wanted).ok()?;
+        patiently(|| receive(&stream)).ok()?
+    })
 }
 
 /// Whether another worker accepts from the socket, and goes on to.
 pub(crate) fn others_accept(wanted: Wanted) -> bool {
-    others().any(|name| ask(&name, 'A', wanted).and_then(read_byte).is_ok_and(|answer| answer == 1))
+    others().any(|name| {
+        let answer = ask(&name, 'A', wanted).and_then(|stream| patiently(|| read_byte(&stream)));
+        answer.is_ok_and(|answer| answer == 1)
+    })
 }
 
 fn others() -> impl Iterator<Item = String> {
@@ -128,6 +138,17 @@ fn ask(name: &str, question: char, wanted: Wanted) -> Result<UnixStream> {
     }
     writeln!(stream, "{question} {} {} {}", wanted.address, wanted.port, wanted.index)?;
     Ok(stream)
+}
+
+/// Looks for an answer again where one look was too short.
+fn patiently<T>(mut look: impl FnMut() -> Result<T>) -> Result<T> {
+    for _ in 1..LOOKS {
+        match look() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            found => return found,
+        }
+    }
+    look()
 }
 
 /// Answers in a thread of its own: those of JavaScript may be busy.
@@ -168,7 +189,7 @@ fn reply(mut stream: UnixStream, answers: Answers) -> Result<()> {
     if !is_sibling(&stream) {
         return Ok(());
     }
-    match read_request(&mut stream)? {
+    match read_request(&stream)? {
         Some(('S', wanted)) => match (answers.socket)(wanted) {
             Some(socket) => send(&stream, &socket),
             None => stream.write_all(&[0]),
@@ -178,10 +199,10 @@ fn reply(mut stream: UnixStream, answers: Answers) -> Result<()> {
     }
 }
 
-fn read_request(stream: &mut UnixStream) -> Result<Option<(char, Wanted)>> {
+fn read_request(stream: &UnixStream) -> Result<Option<(char, Wanted)>> {
     let mut line = Vec::new();
     while line.len() < MOST_REQUEST_BYTES {
-        match read_byte(&mut *stream)? {
+        match patiently(|| read_byte(stream))? {
             b'\n' => return Ok(std::str::from_utf8(&line).ok().and_then(parse)),
             byte => line.push(byte),
         }
@@ -216,7 +237,9 @@ fn send(stream: &UnixStream, socket: &OwnedFd) -> Result<()> {
 fn receive(stream: &UnixStream) -> Result<Option<OwnedFd>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    recvmsg(stream, &mut [IoSliceMut::new(&mut [0])], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    retry_on_intr(|| {
+        recvmsg(stream, &mut [IoSliceMut::new(&mut [0])], &mut control, RecvFlags::CMSG_CLOEXEC)
+    })?;
     let sockets = control.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(sockets) => Some(sockets),
         _ => None,
