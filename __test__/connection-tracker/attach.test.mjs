@@ -12,6 +12,7 @@ import tls from 'node:tls';
 import sluice from '../../index.js';
 import { selfSigned } from '../helpers/certificate.mjs';
 import { freshName, Peer, startPeers } from '../helpers/peer.mjs';
+import { closeAsAnswered } from '../helpers/resets.mjs';
 import { manualClock } from '../helpers/setup.mjs';
 import { connect, listening, readAll, until } from '../helpers/sockets.mjs';
 
@@ -239,6 +240,21 @@ test('a destroyed tracker admits every socket, with a warning', async (t) => {
   assert.equal(await readAll(await connect(t, { port, host: '127.0.0.1' })), 'served');
   const [warning] = await warned;
   assert.deepEqual([warning.name, warning.code], ['SluiceWarning', 'ERR_SLUICE_CLOSED']);
+});
+
+test('HTTP/2: a stream that its client closed just as it was answered leaves its connection idle', async (t) => {
+  const tracker = fresh({ max: 2 });
+  const server = http2.createServer();
+  tracker.attach(server);
+  const session = http2.connect(`http://127.0.0.1:${await listening(t, server)}`);
+  const closed = once(session, 'close');
+  const stream = session.request({ ':path': '/' });
+  stream.on('error', () => {}).resume();
+  const [, res] = await once(server, 'request');
+  closeAsAnswered(stream, () => res.end('hello'));
+  await until(() => res.writableEnded && stream.closed, true);
+  await until(() => tracker.closeIdle(0), 1);
+  await closed;
 });
 
 test('closeIdle closes idle sockets of all threads, and none with a request in progress', async (t) => {

@@ -1,6 +1,6 @@
 // Clients that disconnect before their answer: a failure is still a failure, for limits and for bans.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
@@ -8,7 +8,7 @@ import { describe, test } from 'node:test';
 import express from 'express';
 import Fastify from 'fastify';
 import sluice from '../../index.js';
-import { settled } from '../helpers/resets.mjs';
+import { closeAsAnswered, settled } from '../helpers/resets.mjs';
 import { freshNames, stopClock } from '../helpers/setup.mjs';
 import { listening, until } from '../helpers/sockets.mjs';
 
@@ -105,6 +105,26 @@ for (const [framework, start] of Object.entries(LOGINS)) {
       });
     });
   }
+}
+
+for (const [framework, start] of Object.entries(LOGINS)) {
+  test(`${framework}: a client that closes its stream just as it is answered has failed, and leaves`, async (t) => {
+    const options = { rateLimit: FIVE, countOnly: 'successes', concurrency: { max: 1 } };
+    const guard = createGuard(freshName(), options);
+    const requests = new EventEmitter();
+    const server = await start(guard, () => new Promise((answer) => requests.emit('request', answer)));
+    const port = await listening(t, server);
+    const session = http2.connect(`http://127.0.0.1:${port}`);
+    t.after(() => session.destroy());
+    for (let guessed = 1; guessed <= 3; guessed++) {
+      const stream = session.request({ ':path': '/', ...CREDENTIALS });
+      stream.on('error', () => {}).resume();
+      const [answer] = await once(requests, 'request');
+      closeAsAnswered(stream, answer);
+      await until(() => guard.stats().refunded, guessed);
+      await until(() => guard.stats().concurrency.inFlight, 0);
+    }
+  });
 }
 
 test('HTTP/2: a complete answer below 400 is a success, a cancelled one is not', async (t) => {

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { constants } from 'node:http2';
 import { Worker } from 'node:worker_threads';
 
 const REQUEST = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n';
@@ -34,6 +35,17 @@ export async function resetTlsWhileBusy(port, { before, ...options }) {
   Atomics.store(clients.signals, GO, 1);
   Atomics.notify(clients.signals, GO);
   await block(clients);
+}
+
+/**
+ * A client of this thread closes its stream without an error, and `answer()` answers it just before that is read. Before
+ * Node.js 24 such a stream stays open by itself.
+ */
+export function closeAsAnswered(stream, answer) {
+  // Sent at the end of this turn of the event loop. The next one begins with timers, of which this one is due by then.
+  stream.close(constants.NGHTTP2_NO_ERROR);
+  setTimeout(answer, 1);
+  setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3));
 }
 
 /** Gives this thread 20 turns of 2 ms each. Use it only to assert that something does not happen. */

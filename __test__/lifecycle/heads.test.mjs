@@ -13,6 +13,7 @@ import { selfSigned } from '../helpers/certificate.mjs';
 import { heldBack } from '../helpers/held-back.mjs';
 import { keepAliveAgent, read } from '../helpers/http.mjs';
 import { getRequest, opening, postBody, postHead, readFrames } from '../helpers/http2-bytes.mjs';
+import { closeAsAnswered } from '../helpers/resets.mjs';
 import { unreportedBytes } from '../helpers/runtimes.mjs';
 import { freshNames, manualClock } from '../helpers/setup.mjs';
 import { connect, listening, readAll, until } from '../helpers/sockets.mjs';
@@ -284,6 +285,18 @@ for (const closer of Object.keys(CLOSERS)) {
     assert.ok([200, 503].includes(await status(sessions[0])));
     await Promise.all(ended);
     assert.deepEqual(await down, DRAINED);
+  });
+
+  test(`${closer}: a stream that its client closed just as it was answered is not waited for`, async (t) => {
+    const { server, close, port } = await startServer(t, closer, () => http2.createServer());
+    const session = http2.connect(`http://${host}:${port}`);
+    t.after(() => session.destroy());
+    const stream = session.request({ ':path': '/' });
+    stream.on('error', () => {}).resume();
+    const [, res] = await once(server, 'request');
+    closeAsAnswered(stream, () => res.end('served'));
+    await until(() => res.writableEnded && stream.closed, true);
+    assert.deepEqual(await close({ timeout: '20s' }), DRAINED);
   });
 }
 

@@ -6,6 +6,7 @@ const { ClientAddress } = require('../client-key/client-address');
 const { IdleSweep } = require('./idle-sweep');
 const { native, subscribe, unsubscribe } = require('../runtime/native');
 const { checkOptions, func, owned, strings } = require('../runtime/schema');
+const { endWithClient } = require('../http/closed-stream');
 const { refuseSocket } = require('../http/refuse-socket');
 const { CHANNELS, publish } = require('../observation/channels');
 const { refusedBodyOption } = require('../http/refused-body');
@@ -224,7 +225,10 @@ class SocketTable {
     const detach = hookServer(server, HOOK_ORDER.CONNECTION_TRACKER, {
       connection: (socket) => this.#passes(admits, socket),
       request: (req, res) => entryOf(req.socket)?.serve(res),
-      stream: (stream) => entryOf(stream.session?.socket)?.serve(stream),
+      stream: (stream) => {
+        endWithClient(stream);
+        entryOf(stream.session?.socket)?.serve(stream);
+      },
       upgrade,
       connect: upgrade,
     });

@@ -1,6 +1,7 @@
 'use strict';
 
 const { constants } = require('node:http2');
+const { endWithClient } = require('../http/closed-stream');
 
 /** The lowest status of a failed request. */
 const FIRST_FAILURE = 400;
@@ -47,10 +48,13 @@ function releaseAtEnd(response, decision) {
   response.once('close', release);
 }
 
-/** Whether the answer has ended, or its client has disconnected. */
+/** Whether the answer has ended, or its client has disconnected. Otherwise the response will emit 'close'. */
 function hasEnded(response) {
   const { stream } = response;
-  if (stream !== undefined) return stream.destroyed;
+  if (stream !== undefined) {
+    endWithClient(stream);
+    return stream.destroyed;
+  }
   return response.writableFinished || response.destroyed || response.req?.socket?.destroyed === true;
 }
 
@@ -112,8 +116,11 @@ function beforeAnswer(response, listener) {
     report(this.statusCode);
     return end.apply(this, body);
   };
+  const { stream } = response;
+  if (stream === undefined) return;
+  endWithClient(stream);
   // An application may answer on the stream itself.
-  response.stream?.once('close', () => {
+  stream.once('close', () => {
     if (response.headersSent) report(statusOf(response));
   });
 }

@@ -1,5 +1,7 @@
 'use strict';
 
+const { endWithClient } = require('../http/closed-stream');
+
 /** By the socket of HTTP/1, or the stream of HTTP/2: a signal that aborts when it closes. */
 const signals = new WeakMap();
 
@@ -7,6 +9,7 @@ const signals = new WeakMap();
 function clientGone(incoming) {
   const transport = incoming.stream ?? incoming.socket;
   if (typeof transport?.once !== 'function') return undefined;
+  if (incoming.stream !== undefined) endWithClient(incoming.stream);
   if (transport.destroyed) return AbortSignal.abort();
   let signal = signals.get(transport);
   if (signal === undefined) {

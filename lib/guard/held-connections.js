@@ -1,5 +1,6 @@
 'use strict';
 
+const { endWithClient } = require('../http/closed-stream');
 const { acceptedSocket } = require('../http/remote-address');
 
 /** The open connections of one server, with what their requests are read from, for when the server closes. */
@@ -26,8 +27,9 @@ class HeldConnections {
     if (connection !== undefined) connection.stream = stream;
   }
 
-  /** It speaks HTTP/2. */
+  /** It speaks HTTP/2. The server would wait for a stream that stays open. */
   speak(session) {
+    session.on('stream', endWithClient);
     const connection = acceptedSocket(session.socket)?.[this.#entry];
     if (connection !== undefined) connection.session = session;
   }

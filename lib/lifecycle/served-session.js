@@ -1,5 +1,6 @@
 'use strict';
 
+const { endWithClient } = require('../http/closed-stream');
 const { IDLE_LOOKS } = require('./served-socket');
 
 /**
@@ -34,6 +35,7 @@ class ServedSession {
   open(stream) {
     if (this.#streams === undefined) return;
     this.#streams += 1;
+    endWithClient(stream);
     stream.once('close', () => {
       this.#streams -= 1;
     });
