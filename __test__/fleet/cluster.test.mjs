@@ -68,6 +68,7 @@ test('keys spread over the nodes, each counted exactly', withRedis, async (t) =>
 test('a slot that moves under load: no call fails, none is counted twice', withRedis, async (t) => {
   const cluster = await startCluster(t);
   const limiter = open(cluster.urls, { limit: 30, prefix: 'move:' });
+  await limiter.ready({ timeout: '20s' });
   const { slot, owner, clients: moving } = await clientsOfOneSlot(cluster, limiter, 'move:');
   const to = cluster.nodes.find((node) => node !== owner);
   let isOver = false;
@@ -120,6 +121,7 @@ test('a user with the rights that the page names, and no others', withRedis, asy
   const redis = { nodes: cluster.urls, username: 'limits', password: 'hunter2' };
   const scope = { redis, onError: 'deny', timeout: '5s', prefix: 'acl:' };
   const limiter = new RateLimiter(name, { limit: 3, window: '30d', scope });
+  await limiter.ready({ timeout: '20s' });
   const { admitted, degraded } = await callAll(limiter, clients(100), 5, 50);
   assert.deepEqual([[...new Set(admitted)], degraded], [[3], 0], limiter.stats().fleet.lastError);
 });

@@ -117,6 +117,7 @@ test(
       scope: fleet(redis.url),
     });
     t.after(() => ConnectionTracker.destroy(name));
+    await guard.tracker.ready({ timeout: '30s' });
     const other = await startProcess(t, { name, options: { ...connections, scope: fleet(redis.url) } });
     const server = http.createServer((_req, res) => res.end('hello'));
     const sockets = new WebSocketServer({ noServer: true });
@@ -159,6 +160,7 @@ test('the sockets of WebSocket servers are counted in the scope of their guard',
   const scope = fleet(redis.url);
   const protect = wsServer({ name, rateLimit: false, connections: { maxPerClient: 2 }, scope });
   t.after(() => ConnectionTracker.destroy(`${name}:sockets`));
+  await new ConnectionTracker(`${name}:sockets`).ready({ timeout: '30s' });
   const sessions = { maxPerClient: 2, clients: 'opaque', scope };
   const other = await startProcess(t, { name: `${name}:sockets`, options: sessions });
   const server = http.createServer();

@@ -101,6 +101,7 @@ test('two limiters of one name share the counts, of another prefix they do not',
   const open = (as, scope) =>
     new RateLimiter(as, { limit: 3, window: '1h', scope: { redis: redis.url, timeout, ...scope } });
   const one = open(name);
+  await one.ready({ timeout });
   await one.consumeAsync('a', 3);
   assert.equal((await new RateLimiter(name).consumeAsync('a')).allowed, false, 'attached without options');
   assert.equal((await open(freshName(), { prefix: 'other:' }).consumeAsync('a')).allowed, true);

@@ -179,6 +179,7 @@ test(
 test('SCRIPT FLUSH: the script is sent again, and no call fails', withRedis, async (t) => {
   const redis = await startRedis(t);
   const limiter = open(redis.url, { timeout: '5s' }, { limit: 1000, window: '30d' });
+  await limiter.ready();
   for (let n = 0; n < 5; n++) {
     assert.equal((await timed(limiter)).degraded, false);
     await redis.command('SCRIPT', 'FLUSH');
@@ -189,6 +190,7 @@ test('SCRIPT FLUSH: the script is sent again, and no call fails', withRedis, asy
 test('a key of something else fails its callers alone, and is not overwritten', withRedis, async (t) => {
   const redis = await startRedis(t);
   const limiter = open(redis.url, { timeout: '5s', prefix: 'p:' });
+  await limiter.ready();
   await limiter.consumeAsync('theirs');
   const [, key] = /(p:\S+:theirs)\r/.exec(await redis.command('KEYS', 'p:*'));
   await redis.command('DEL', key);

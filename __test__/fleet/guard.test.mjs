@@ -10,7 +10,7 @@ import { ask, serve } from '../helpers/http.mjs';
 import { freshName } from '../helpers/peer.mjs';
 import { freePort, startRedis, withRedis } from '../helpers/redis.mjs';
 
-const { createGuard } = sluice;
+const { RateLimiter, createGuard } = sluice;
 
 const request = (remoteAddress = '203.0.113.7') => ({
   method: 'GET',
@@ -19,13 +19,22 @@ const request = (remoteAddress = '203.0.113.7') => ({
   socket: { remoteAddress },
 });
 
+/** A server that limiters of this process are connected to: while it is connected to, a slow one counts as away. */
+async function connected(t) {
+  const redis = await startRedis(t);
+  await new RateLimiter(freshName(), { limit: 1, window: '1h', scope: scopeOf(redis) }).ready({
+    timeout: '30s',
+  });
+  return redis;
+}
+
 const scopeOf = (redis, scope) => ({ redis: redis.url, timeout: '20s', ...scope });
 
 /** Nothing listens there. */
 const nowhere = async (onError) => ({ redis: `redis://127.0.0.1:${await freePort()}`, onError });
 
 test('check returns a promise, and counts in every process that shares the name', withRedis, async (t) => {
-  const redis = await startRedis(t);
+  const redis = await connected(t);
   const guard = createGuard(freshName(), { rateLimit: { limit: 2, window: '1h' }, scope: scopeOf(redis) });
   const checked = guard.check(request());
   assert.ok(checked instanceof Promise);
@@ -52,7 +61,7 @@ test('a degraded refusal is 503, not 429', async () => {
 });
 
 test('countOnly takes charges back on the server', withRedis, async (t) => {
-  const redis = await startRedis(t);
+  const redis = await connected(t);
   const rateLimit = { limit: 10, window: '30d' };
   const guard = createGuard(freshName(), { rateLimit, scope: scopeOf(redis), countOnly: 'failures' });
   const app = express();
@@ -69,7 +78,7 @@ test('countOnly takes charges back on the server', withRedis, async (t) => {
 });
 
 test('a limit that is a function of the request is the one of each call', withRedis, async (t) => {
-  const redis = await startRedis(t);
+  const redis = await connected(t);
   const limit = (req) => Number(req.headers.limit);
   const rateLimit = { limit, window: '1h', algorithm: 'fixed-window' };
   const guard = createGuard(freshName(), { rateLimit, scope: scopeOf(redis) });
@@ -80,7 +89,7 @@ test('a limit that is a function of the request is the one of each call', withRe
 });
 
 test('Express: admitted, refused, and degraded', withRedis, async (t) => {
-  const redis = await startRedis(t);
+  const redis = await connected(t);
   const served = async (scope) => {
     const app = express();
     app.use(sluiceExpress({ name: freshName(), rateLimit: { limit: 1, window: '1h' }, scope }));
@@ -99,7 +108,7 @@ test('Express: admitted, refused, and degraded', withRedis, async (t) => {
 });
 
 test('Fastify: admitted, refused, and degraded', withRedis, async (t) => {
-  const redis = await startRedis(t);
+  const redis = await connected(t);
   const served = async (scope) => {
     const app = fastify();
     t.after(() => app.close());
@@ -119,7 +128,7 @@ test(
   'metrics say what limiters of the fleet count, and nothing of those of the process',
   withRedis,
   async (t) => {
-    const redis = await startRedis(t);
+    const redis = await connected(t);
     const name = freshName();
     const rateLimit = { limit: 1000, window: '30d' };
     const guard = createGuard(name, { rateLimit, scope: scopeOf(redis, { mode: 'lease', onError: 'deny' }) });

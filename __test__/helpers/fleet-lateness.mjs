@@ -1,3 +1,5 @@
+import { clearInterval, setInterval } from 'node:timers';
+
 const TICK = 2;
 
 /** How late timers of this process are at most, in milliseconds: what the machine cannot hold, the fleet cannot. */
