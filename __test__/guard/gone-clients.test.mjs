@@ -120,7 +120,7 @@ for (const [framework, start] of Object.entries(LOGINS)) {
       const stream = session.request({ ':path': '/', ...CREDENTIALS });
       stream.on('error', () => {}).resume();
       const [answer] = await once(requests, 'request');
-      closeAsAnswered(stream, answer);
+      await closeAsAnswered(stream, answer);
       await until(() => guard.stats().refunded, guessed);
       await until(() => guard.stats().concurrency.inFlight, 0);
     }

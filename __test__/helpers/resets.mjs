@@ -38,14 +38,16 @@ export async function resetTlsWhileBusy(port, { before, ...options }) {
 }
 
 /**
- * A client of this thread closes its stream without an error, and `answer()` answers it just before that is read. Before
- * Node.js 24 such a stream stays open by itself.
+ * A client of this thread closes its stream without an error, and `answer()` answers it just before that is read. Resolves
+ * once it has answered. Before Node.js 24 such a stream stays open by itself.
  */
-export function closeAsAnswered(stream, answer) {
+export async function closeAsAnswered(stream, answer) {
   // Sent at the end of this turn of the event loop. The next one begins with timers, of which this one is due by then.
   stream.close(constants.NGHTTP2_NO_ERROR);
-  setTimeout(answer, 1);
+  const due = new Promise((resolve) => setTimeout(resolve, 1));
   setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3));
+  await due;
+  answer();
 }
 
 /** Gives this thread 20 turns of 2 ms each. Use it only to assert that something does not happen. */

@@ -294,8 +294,7 @@ for (const closer of Object.keys(CLOSERS)) {
     const stream = session.request({ ':path': '/' });
     stream.on('error', () => {}).resume();
     const [, res] = await once(server, 'request');
-    closeAsAnswered(stream, () => res.end('served'));
-    await until(() => res.writableEnded && stream.closed, true);
+    await closeAsAnswered(stream, () => res.end('served'));
     assert.deepEqual(await close({ timeout: '20s' }), DRAINED);
   });
 }

@@ -1,5 +1,8 @@
 'use strict';
 
+const { bun, deno, node } = process.versions;
+const leavesStreamsOpen = bun === undefined && deno === undefined && Number.parseInt(node, 10) < 24;
+
 /** Streams that end with their clients. */
 const ending = new WeakSet();
 
@@ -9,7 +12,7 @@ const ending = new WeakSet();
  * 'close' follows. Once is enough for a stream, so further calls do nothing.
  */
 function endWithClient(stream) {
-  if (ending.has(stream)) return;
+  if (!leavesStreamsOpen || ending.has(stream)) return;
   ending.add(stream);
   const destroyClosed = () => {
     if (stream.closed && stream.readableEnded && !stream.writableFinished) stream.destroy();
