@@ -251,8 +251,10 @@ test('HTTP/2: a stream that its client closed just as it was answered leaves its
   const stream = session.request({ ':path': '/' });
   stream.on('error', () => {}).resume();
   const [, res] = await once(server, 'request');
+  const { stream: served } = res;
   await closeAsAnswered(stream, () => res.end('hello'));
-  await until(() => tracker.closeIdle(0), 1);
+  await until(() => served.destroyed, true);
+  assert.equal(tracker.closeIdle(0), 1);
   await closed;
 });
 
