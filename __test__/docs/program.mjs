@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
-import net from 'node:net';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { freePortIn } from '../helpers/free-port.mjs';
 import { runnerOf } from './project.mjs';
 
 const PRELOAD = fileURLToPath(new URL('preload.cjs', import.meta.url));
@@ -17,13 +17,11 @@ const REPORTS = 9;
 const ENDED = { code: 0, signal: null };
 /** What a program is asked for that listens, and has no requests of its own. */
 const ANY = [{ method: 'GET', path: '/', headers: {}, statuses: [] }];
-/** Ports that no system gives to a socket that asks for any: no other test takes one before its program listens. */
 const PORTS = { first: 11_000, count: 9_000 };
-const given = new Set();
 
 /** Runs a file, drives it, and returns the lines that it printed. */
 export async function runProgram({ file, cwd, project, block }) {
-  const port = await freePort();
+  const port = await freePortIn(PORTS);
   const program = new Program({ file, cwd, project, block, port });
   try {
     await program.isUp();
@@ -143,25 +141,4 @@ async function ask({ method, path: target, headers, body }, port) {
   const [response] = await once(request, 'response');
   await text(response);
   return response.statusCode;
-}
-
-async function freePort() {
-  for (;;) {
-    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
-    if (given.has(port)) continue;
-    given.add(port);
-    if (await isFree(port)) return port;
-  }
-}
-
-async function isFree(port) {
-  const server = net.createServer().listen(port, '127.0.0.1');
-  try {
-    await once(server, 'listening');
-  } catch {
-    return false;
-  }
-  server.close();
-  await once(server, 'close');
-  return true;
 }

@@ -9,6 +9,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePortIn } from './free-port.mjs';
 
 export const program = process.env.SLUICE_TEST_REDIS ?? 'redis-server';
 const version = spawnSync(program, ['--version'], { encoding: 'utf8' });
@@ -19,34 +20,9 @@ if (missing !== undefined && process.env.SLUICE_REQUIRE_REDIS) throw new Error(m
 /** Options of tests that need a server. */
 export const withRedis = { skip: missing };
 
-/**
- * Ports that no system gives to a socket that asks for any: no other test takes one before its server listens, or while that
- * is down.
- */
 const PORTS = { first: 20_000, count: 12_000 };
-const given = new Set();
 
-export async function freePort() {
-  for (;;) {
-    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
-    if (!given.has(port) && (await isFree(port))) {
-      given.add(port);
-      return port;
-    }
-  }
-}
-
-async function isFree(port) {
-  const server = net.createServer().listen(port, '127.0.0.1');
-  try {
-    await once(server, 'listening');
-  } catch {
-    return false;
-  }
-  server.close();
-  await once(server, 'close');
-  return true;
-}
+export const freePort = () => freePortIn(PORTS);
 
 /** Ends with the test. `persists`: what it counted is there after a restart. */
 export async function startRedis(t, { args = [], persists = false } = {}) {

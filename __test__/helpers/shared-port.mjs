@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
+import { freePortIn } from './free-port.mjs';
 import { readAll } from './sockets.mjs';
 
 export const host = '127.0.0.1';
@@ -27,21 +28,9 @@ export async function distinctAnswers(count, ask) {
   return seen;
 }
 
-/** A free port below the ephemeral range, so that the system gives it to no other process between two uses. */
-export async function freePort() {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const server = net.createServer().listen(port, host);
-    const isFree = await once(server, 'listening').then(
-      () => true,
-      () => false,
-    );
-    if (!isFree) continue;
-    server.close();
-    await once(server, 'close');
-    return port;
-  }
-}
+const PORTS = { first: 10_000, count: 1_000 };
+
+export const freePort = () => freePortIn(PORTS);
 
 /** Waits until `look()` resolves with a truthy value. */
 export async function eventually(look) {
