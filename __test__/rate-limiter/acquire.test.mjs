@@ -363,7 +363,7 @@ test('a clock that is set back leaves as much to wait', async () => {
   await settled();
   assert.equal(isCharged, false);
   clock.advance(1);
-  await calls[0];
+  assert.equal((await calls[0]).waitedMs, 100);
   clock.set(before + 10_000);
 });
 

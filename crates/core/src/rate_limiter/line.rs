@@ -39,6 +39,8 @@ pub(super) enum Event<'a, T> {
     Late(Ticket<T>),
     /// It has another moment.
     Moved(&'a Ticket<T>),
+    /// A test set the clock back: its moment is as far away as before.
+    SetBack(&'a Ticket<T>),
 }
 
 /// Where a call would stand.
@@ -196,7 +198,7 @@ impl<T> Line<T> {
             (ticket.moment, ticket.latest) = (moved(ticket.moment), moved(ticket.latest));
             adopt(&mut ticket.after, ticket.moment);
             if !ticket.has_left {
-                events(Event::Moved(ticket));
+                events(Event::SetBack(ticket));
             }
         }
     }

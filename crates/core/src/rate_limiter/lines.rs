@@ -212,6 +212,7 @@ impl<C: Cell> AtKey<'_, C> {
     fn tell(&self, event: Event<'_, Waiter>) {
         let (ticket, outcome, counter) = match event {
             Event::Moved(ticket) => return ticket.waiter.waits.moved(ticket.id, ticket.moment),
+            Event::SetBack(ticket) => return ticket.waiter.waits.set_back(ticket.id, ticket.moment),
             Event::Served(ticket) => {
                 self.lines().waited.fetch_add(1, Relaxed);
                 let decision = self.describe(&ticket);

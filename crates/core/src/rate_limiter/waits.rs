@@ -41,8 +41,8 @@ pub enum WaitOutcome {
 pub struct Waited {
     /// Which call.
     pub id: WaitId,
-    /// When it joined its line.
-    pub since: u64,
+    /// Nanoseconds from when it joined its line until its thread took the outcome.
+    pub waited: u64,
     /// What became of it.
     pub outcome: WaitOutcome,
 }
@@ -67,7 +67,7 @@ struct State {
     calls: HashMap<WaitId, Call>,
     /// The moments of the calls, the earliest first.
     order: BTreeSet<(u64, WaitId)>,
-    done: Vec<Waited>,
+    done: Vec<Done>,
     /// Lines that a call of this thread has left, and that are to be served and laid anew.
     left: Vec<Place>,
     /// When the thread looks next, as it was told.
@@ -81,6 +81,14 @@ struct Call {
     place: Place,
     moment: u64,
     since: u64,
+}
+
+/// A call whose outcome its thread has not taken yet.
+#[derive(Debug)]
+struct Done {
+    id: WaitId,
+    since: u64,
+    outcome: WaitOutcome,
 }
 
 /// A line: that of a key of a limiter.
@@ -118,16 +126,25 @@ impl Waits {
         self.thread.id()
     }
 
-    /// Moves what is due to `outcomes`, at most so many; returns when the thread has to look again: `now` where more is
+    /// Moves what is due to `outcomes`, at most so many; returns when the thread has to look again: at once where more is
     /// pending, `None` where no call waits.
-    pub fn take(&self, now: u64, most: usize, outcomes: &mut Vec<Waited>) -> Option<u64> {
+    pub fn take(&self, clock: impl Fn() -> u64, most: usize, outcomes: &mut Vec<Waited>) -> Option<u64> {
+        let now = clock();
         self.state.lock().is_woken = false;
         for Place { limiter, key } in self.lines_due(now) {
             limiter.serve_line(key, now);
         }
         let mut state = self.state.lock();
         let taken = state.done.len().min(most);
-        outcomes.extend(state.done.drain(..taken));
+        if taken > 0 {
+            // Other threads may have served these calls by a later clock than `now`.
+            let taken_at = clock();
+            outcomes.extend(state.done.drain(..taken).map(|Done { id, since, outcome }| Waited {
+                id,
+                waited: taken_at.saturating_sub(since),
+                outcome,
+            }));
+        }
         state.told = if state.done.is_empty() { state.look_by() } else { Some(now) };
         state.told
     }
@@ -186,9 +203,23 @@ impl Waits {
 
     /// The call has another moment.
     pub(super) fn moved(&self, id: WaitId, moment: u64) {
+        self.move_call(id, |call| call.moment = moment);
+    }
+
+    /// A test set the clock back: the call has that moment now, and has waited as long as before.
+    pub(super) fn set_back(&self, id: WaitId, moment: u64) {
+        self.move_call(id, |call| {
+            call.since = call.since.saturating_sub(call.moment.saturating_sub(moment));
+            call.moment = moment;
+        });
+    }
+
+    fn move_call(&self, id: WaitId, change: impl FnOnce(&mut Call)) {
         let mut state = self.state.lock();
         let Some(call) = state.calls.get_mut(&id) else { return };
-        let before = std::mem::replace(&mut call.moment, moment);
+        let before = call.moment;
+        change(call);
+        let moment = call.moment;
         let look_by = call.look_by();
         state.order.remove(&(before, id));
         state.order.insert((moment, id));
@@ -201,7 +232,7 @@ impl Waits {
     pub(super) fn end(&self, id: WaitId, outcome: WaitOutcome) {
         let mut state = self.state.lock();
         let Some(Call { since, .. }) = state.remove(id) else { return };
-        state.done.push(Waited { id, since, outcome });
+        state.done.push(Done { id, since, outcome });
         if !matches!(outcome, WaitOutcome::Served(_)) {
             self.wake(&mut state);
         }

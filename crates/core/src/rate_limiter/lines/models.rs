@@ -69,7 +69,7 @@ fn bounded(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 fn charged_by(at_once: &[u64], all: &[Arc<Waits>], now: u64) -> u64 {
     let waited = all.iter().map(|waits| {
         let mut outcomes = Vec::new();
-        waits.take(now, usize::MAX, &mut outcomes);
+        waits.take(|| now, usize::MAX, &mut outcomes);
         outcomes.len() as u64
     });
     at_once.iter().sum::<u64>() + waited.sum::<u64>()

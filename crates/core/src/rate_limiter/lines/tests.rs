@@ -56,7 +56,7 @@ impl Caller {
 
     fn take(&self, now: u64) -> Vec<Waited> {
         let mut outcomes = Vec::new();
-        self.waits.take(now, usize::MAX, &mut outcomes);
+        self.waits.take(|| now, usize::MAX, &mut outcomes);
         outcomes
     }
 
@@ -224,6 +224,26 @@ fn wakes_no_thread_that_looks_in_time() {
     one.waits.settle(ms(50));
     assert_eq!(other.wakes(), 1, "it has to look earlier now");
     assert_eq!(other.served(ms(100)), [third]);
+}
+
+/// Its thread reads the clock, and is suspended before it looks.
+#[test]
+fn a_call_that_another_thread_serves_by_a_later_clock_has_waited_until_then() {
+    let limiter = spaced();
+    let (one, two) = (caller(&limiter, 1), caller(&limiter, 2));
+    assert!(consume(&limiter, START));
+    let (first, second) = (one.wait(1, START), two.wait(1, START));
+    let reads = std::cell::Cell::new(0);
+    let clock = || match reads.replace(reads.get() + 1) {
+        0 => {
+            assert_eq!(two.served(ms(200)), [second]);
+            START
+        }
+        _ => ms(200),
+    };
+    let mut outcomes = Vec::new();
+    assert_eq!(one.waits.take(clock, usize::MAX, &mut outcomes), None);
+    assert_eq!(outcomes.iter().map(|call| (call.id, call.waited)).collect::<Vec<_>>(), [(first, 200 * MS)]);
 }
 
 #[test]

@@ -83,10 +83,11 @@ fn a_clock_that_is_set_back_leaves_as_much_to_wait() {
     assert!(consume(&limiter, START));
     let id = one.wait(1, START);
     let now = START - 10_000_000 * MS;
-    limiter.clock_was_set_back(SetBack { before: START, now });
-    assert_eq!(one.waits.next(), Some(now + 100 * MS));
-    assert_eq!(one.served(now + 100 * MS), [id]);
-    assert!(!consume(&limiter, now + 199 * MS) && consume(&limiter, now + 200 * MS));
+    limiter.clock_was_set_back(SetBack { before: ms(40), now });
+    assert_eq!(one.waits.next(), Some(now + 60 * MS));
+    let outcomes = one.take(now + 60 * MS);
+    assert_eq!(outcomes.iter().map(|call| (call.id, call.waited)).collect::<Vec<_>>(), [(id, 100 * MS)]);
+    assert!(!consume(&limiter, now + 159 * MS) && consume(&limiter, now + 160 * MS));
 }
 
 #[test]
