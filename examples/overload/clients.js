@@ -1,6 +1,6 @@
 'use strict';
 
-// Clients that do not wait for each other: requests come at their own times, over connections that stay open.
+// Clients of the shop, over connections that stay open: those that wait for each answer, and those that do not.
 
 const net = require('node:net');
 
@@ -9,12 +9,32 @@ const OPENED_TOGETHER = 50;
 /** Where the process is stopped for longer, the rest is no time of the load: its requests would come all at once. */
 const LATE_MS = 100;
 
+/** How many requests a second are answered, where `clients` ask for the next one as soon as they have an answer. */
+async function answersPerSecond(port, mix, { clients, seconds }) {
+  const lines = await openLines(port, clients);
+  const begun = performance.now();
+  let answers = 0;
+  const ask = () => {
+    const onAnswer = () => {
+      answers++;
+      ask();
+    };
+    lines.send({ ...oneOf(mix), at: performance.now(), onAnswer });
+  };
+  for (let client = 0; client < clients; client++) ask();
+  await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+  lines.close();
+  return (1000 * answers) / (performance.now() - begun);
+}
+
+const oneOf = (mix) => mix[Math.floor(Math.random() * mix.length)];
+
 /**
  * Offers `perSecond` requests of `mix`, at random times, for `seconds`. Resolves with one entry for each:
  * `{ kind, status, ms, retryAfter }`, with an infinite `ms` where there was no answer within `patienceMs`.
  */
 async function offer(port, mix, { perSecond, seconds, patienceMs }) {
-  const lines = await openLines(port);
+  const lines = await openLines(port, CONNECTIONS);
   const requests = [];
   let last = performance.now();
   let nextAt = last;
@@ -28,7 +48,7 @@ async function offer(port, mix, { perSecond, seconds, patienceMs }) {
       endsAt += stoppedMs;
       if (now >= endsAt) return resolve();
       for (; nextAt <= now; nextAt += (-Math.log(1 - Math.random()) * 1000) / perSecond) {
-        const request = { ...mix[Math.floor(Math.random() * mix.length)], at: nextAt, ms: Infinity };
+        const request = { ...oneOf(mix), at: nextAt, ms: Infinity };
         requests.push(request);
         lines.send(request);
       }
@@ -42,7 +62,7 @@ async function offer(port, mix, { perSecond, seconds, patienceMs }) {
 }
 
 /** Open connections. A request that finds none that is free waits for one, which counts. */
-async function openLines(port) {
+async function openLines(port, count) {
   const free = [];
   const waiting = [];
   const sockets = [];
@@ -67,12 +87,13 @@ async function openLines(port) {
         const { request } = socket;
         Object.assign(request, answer, { ms: performance.now() - request.at });
         next(socket);
+        request.onAnswer?.();
       });
       socket.once('error', reject);
       sockets.push(socket);
     });
-  for (let opened = 0; opened < CONNECTIONS; opened += OPENED_TOGETHER) {
-    free.push(...(await Promise.all(Array.from({ length: OPENED_TOGETHER }, open))));
+  for (let left = count; left > 0; left -= OPENED_TOGETHER) {
+    free.push(...(await Promise.all(Array.from({ length: Math.min(left, OPENED_TOGETHER) }, open))));
   }
   return {
     send: (request) => (free.length === 0 ? waiting.push(request) : use(free.pop(), request)),
@@ -92,4 +113,4 @@ function answerIn(text) {
   return { status: Number(text.slice(9, 12)), retryAfter };
 }
 
-module.exports = { offer };
+module.exports = { answersPerSecond, offer };

@@ -7,31 +7,31 @@
 //   node examples/overload/index.js 6    six times
 
 const { check, startWorkers } = require('../stage');
-const { offer } = require('./clients');
+const { answersPerSecond, offer } = require('./clients');
 
-/** Requests a second that the server can answer, at two milliseconds each and some for the rest. */
-const CAPACITY = 420;
+/** So many clients that wait for each answer keep the server busy. */
+const BUSY = { clients: 8, seconds: 2 };
 const SECONDS = 4;
 /** A client that has no answer by then has gone. */
 const PATIENCE_MS = 1000;
 
 const KINDS = ['login', 'catalogue', 'recommendations'];
 
-/** Of ten requests, two log in, six look at the catalogue and two want recommendations. */
+/** Of ten requests, one logs in, three look at the catalogue and six want recommendations. */
 const MIX = [
-  ...Array(2).fill({ kind: 'login', method: 'POST', path: '/login' }),
-  ...Array(6).fill({ kind: 'catalogue', method: 'GET', path: '/catalogue' }),
-  ...Array(2).fill({ kind: 'recommendations', method: 'GET', path: '/recommendations' }),
+  ...Array(1).fill({ kind: 'login', method: 'POST', path: '/login' }),
+  ...Array(3).fill({ kind: 'catalogue', method: 'GET', path: '/catalogue' }),
+  ...Array(6).fill({ kind: 'recommendations', method: 'GET', path: '/recommendations' }),
 ];
 
-async function serve(times, isProtected) {
+/** What `use` makes of the port of a shop. */
+async function withShop(isProtected, use) {
   const { workers, port } = await startWorkers(require.resolve('./server'), 1, {
     workerData: { isProtected },
   });
-  const load = { perSecond: times * CAPACITY, seconds: SECONDS, patienceMs: PATIENCE_MS };
-  const answers = await offer(port, MIX, load);
+  const made = await use(port);
   await Promise.all(workers.map((worker) => worker.terminate()));
-  return answers;
+  return made;
 }
 
 const of = (answers, kind) => answers.filter((one) => one.kind === kind);
@@ -56,11 +56,15 @@ const percent = (share) => `${Math.round(100 * share)} %`;
 
 async function main() {
   const times = Number(process.argv[2] ?? 4);
-  console.log(`${times} times the load that the shop can answer, for ${SECONDS} s`);
-  const without = await serve(times, false);
+  const capacity = await withShop(false, (port) => answersPerSecond(port, MIX, BUSY));
+  console.log(
+    `the shop answers ${Math.round(capacity)} requests a second, and is offered ${times} times as many`,
+  );
+  const load = { perSecond: times * capacity, seconds: SECONDS, patienceMs: PATIENCE_MS };
+  const without = await withShop(false, (port) => offer(port, MIX, load));
   console.log(`  without overload, ${percent(served(without))} are answered within a second`);
 
-  const answers = await serve(times, true);
+  const answers = await withShop(true, (port) => offer(port, MIX, load));
   console.log(`  with overload, ${percent(served(answers))}:`);
   const [login, catalogue, recommendations] = KINDS.map((kind) => of(answers, kind));
   for (const all of [login, catalogue, recommendations]) {
