@@ -20,6 +20,7 @@ async function start() {
       priority: ({ url }) => (url.startsWith('/recommendations') ? 'low' : 'normal'),
     });
   }
+  app.get('/health', async () => 'ok');
   app.post('/login', { config: { sluice: { priority: 'high' } } }, async () => work('welcome'));
   app.get('/catalogue', async () => work('shoes'));
   app.get('/recommendations', async () => work('more shoes'));
