@@ -13,8 +13,8 @@ export declare function acquireListener(address: string, port: number, backlog: 
 /** Adds a limiter that the guard's rules use from now on. */
 export declare function addGuardLimiter(handle: number, name: string): void
 
-/** Adds a note; false where the journal has it. */
-export declare function addNote(text: string): boolean
+/** Adds a note; false where the journal has it, or one of the change with that number. */
+export declare function addNote(text: string, change?: number | undefined | null): boolean
 
 /** Moves the stopped clock on. */
 export declare function advanceClock(ms: number): void
@@ -374,6 +374,7 @@ export interface NativeBan {
 
 /** What happened to a ban. `isExtended`: it replaces one that would have ended earlier. */
 export interface NativeBanEvent {
+  number: number
   event: 'ban' | 'unban' | 'expire'
   isExtended: boolean
   client: string
@@ -429,6 +430,7 @@ export interface NativeCircuitBreakerStats {
 
 /** A circuit changed its state. */
 export interface NativeCircuitChange {
+  number: number
   from: string
   to: string
   calls: number

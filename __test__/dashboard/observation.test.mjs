@@ -104,7 +104,7 @@ test('refusals for bans and connections name their clients', async (t) => {
   );
 });
 
-test('alerts and changes of circuits are noted once, though several threads see them', async (t) => {
+test('alerts are noted once, though several threads see them', async (t) => {
   const name = freshName();
   const monitor = new sluice.SecurityMonitor(name, {
     rules: [{ name: 'many', event: 'login-failed', count: 2, window: '1m', action: 'alert' }],
@@ -128,6 +128,53 @@ test('alerts and changes of circuits are noted once, though several threads see 
     assert.deepEqual([noted[0].type, noted[0].rule, noted[0].detail], ['alert', 'many', '<b>anna</b>']);
     break;
   }
+});
+
+test('a change is noted once, though a thread hears of it seconds later', async (t) => {
+  const name = freshName();
+  const breaker = new sluice.CircuitBreaker(name, { openFor: '1h' });
+  const reputation = new sluice.Reputation(name, {
+    maxFailures: 3,
+    findTime: '1m',
+    banTime: '1h',
+    maxBanTime: '1h',
+  });
+  const peers = startPeers(t, 2);
+  const heard = ({ load, state }, name) => {
+    const { CircuitBreaker, dashboard, Reputation } = load();
+    // Follows the instances that there are.
+    dashboard();
+    state.heard = 0;
+    new CircuitBreaker(name, { openFor: '1h' }).on('open', () => state.heard++);
+    new Reputation(name).on('ban', () => state.heard++);
+  };
+  await runInAll(peers, heard, name);
+  const words = new Int32Array(new SharedArrayBuffer(8));
+  const late = peers[0].run((_, words) => {
+    Atomics.store(words, 1, 1);
+    Atomics.notify(words, 1);
+    Atomics.wait(words, 0, 0, 1500);
+  }, words);
+  await Atomics.waitAsync(words, 1, 0).value;
+  breaker.isolate('db');
+  breaker.reset('db');
+  breaker.isolate('db');
+  reputation.ban('192.0.2.1', { duration: '1h' });
+  await late;
+  for (const peer of peers) {
+    while ((await peer.run(({ state }) => state.heard)) < 3);
+  }
+  const port = await serve(t, sluice.dashboard());
+  const { notes } = await (await openStream(t, port, '/events')).next('snapshot');
+  assert.deepEqual(
+    notes.filter(({ source }) => source === name).map(({ type, state }) => [type, state]),
+    [
+      ['circuit', 'isolated'],
+      ['circuit', 'closed'],
+      ['circuit', 'isolated'],
+      ['ban', undefined],
+    ],
+  );
 });
 
 test('an instance that is destroyed is shown no longer, and one made anew by the name is', async (t) => {

@@ -2,6 +2,7 @@
 
 const { callSignal, circuitBreakerOptions } = require('./options');
 const { publishEvents } = require('../observation/channels');
+const { numberChange } = require('../runtime/change-numbers');
 const { DeadlineList } = require('../runtime/deadline-list');
 const { invalidOption, SluiceError } = require('../runtime/errors');
 const { FiredCall } = require('./fired-call');
@@ -226,7 +227,7 @@ class CircuitBreaker {
     return Object.assign(new SluiceError('BREAKER_OPEN', message), { peer, state, retryAfterMs });
   }
 
-  #notify({ peer, missed, circuit: { from, to, calls, failures, slowCalls, openForMs } }) {
+  #notify({ peer, missed, circuit: { number, from, to, calls, failures, slowCalls, openForMs } }) {
     this.#missed += missed;
     const event = EVENT_OF[to];
     if (this.#listeners.count(event) === 0) return;
@@ -234,6 +235,7 @@ class CircuitBreaker {
     if (typeof openForMs === 'number') change.openForMs = openForMs;
     if (this.#missed > 0) change.missed = this.#missed;
     this.#missed = 0;
+    numberChange(change, number);
     this.#listeners.emit(event, change);
   }
 }

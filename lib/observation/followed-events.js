@@ -1,14 +1,15 @@
 'use strict';
 
 const { allNames, attached } = require('./attached');
+const { numberOfChange } = require('../runtime/change-numbers');
 const { note } = require('./journal');
 
 /** How often this thread looks for new instances. */
 const INTERVAL_MS = 1000;
 
 /**
- * What is noted of each kind: the event, and the note. Several threads see one event; notes that are the same are kept
- * once, so a note has nothing that differs from thread to thread.
+ * What is noted of each kind: the event, and the note. Each thread hears of an event. Changes have a number, and the first
+ * note of one is kept. Alerts have a date of their own, so the notes of one are the same.
  */
 const FOLLOWED = {
   SecurityMonitor: {
@@ -28,17 +29,12 @@ const FOLLOWED = {
   },
 };
 
-/** Changes of circuits carry no date: threads are told of one within the same second, mostly. */
-const SECOND_MS = 1000;
-
 function circuitNote(name, { peer, state, from, calls, failures }) {
-  const at = Math.floor(Date.now() / SECOND_MS) * SECOND_MS;
-  return { type: 'circuit', at, source: name, target: peer, state, from, calls, failures };
+  return { type: 'circuit', at: Date.now(), source: name, target: peer, state, from, calls, failures };
 }
 
-function banNote(name, { client, reason = null, until = null, at, by }) {
-  const date = at ?? Math.floor(Date.now() / SECOND_MS) * SECOND_MS;
-  return { at: date, source: name, client, reason, until: Number.isFinite(until) ? until : null, by };
+function banNote(name, { client, reason, until, by }) {
+  return { at: Date.now(), source: name, client, reason, until: Number.isFinite(until) ? until : null, by };
 }
 
 /** The objects whose events are noted. */
@@ -65,7 +61,7 @@ function followAll() {
 function listen(object, name, events) {
   try {
     for (const [event, describe] of Object.entries(events)) {
-      object.on(event, (payload) => note(describe(name, payload)));
+      object.on(event, (payload) => note(describe(name, payload), numberOfChange(payload)));
     }
     return true;
   } catch {

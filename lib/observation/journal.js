@@ -2,9 +2,9 @@
 
 const { native } = require('../runtime/native');
 
-/** Adds a note to the journal of the process, unless it is there. */
-function note(entry) {
-  native.addNote(JSON.stringify(entry));
+/** Adds a note to the journal of the process, unless it is there, or another thread has noted the change of that number. */
+function note(entry, change) {
+  native.addNote(JSON.stringify(entry), change);
 }
 
 /** The notes after number `since`, the oldest first, each with its `number`. */

@@ -1,5 +1,6 @@
 'use strict';
 
+const { numberChange } = require('../runtime/change-numbers');
 const { checkDeclared, schemaOf } = require('../runtime/declared-options');
 const { invalid, invalidOption, SluiceError } = require('../runtime/errors');
 const { REPUTATION_RULES, VERDICT } = require('../runtime/layouts');
@@ -177,7 +178,7 @@ class Reputation {
   }
 
   #notify({ missed, ban }) {
-    const { event, isExtended, client, until, reason = null, by } = ban;
+    const { number, event, isExtended, client, until, reason = null, by } = ban;
     // It may end before the one that the timer waits for. After dropped events others may as well.
     if (missed > 0 || (event === 'ban' && until !== Number.POSITIVE_INFINITY)) this.#expiry.look();
     this.#missed += missed;
@@ -186,6 +187,7 @@ class Reputation {
     if (event === 'ban') change.extended = isExtended;
     if (this.#missed > 0) change.missed = this.#missed;
     this.#missed = 0;
+    numberChange(change, number);
     this.#listeners.emit(event, change);
   }
 }

@@ -12,6 +12,7 @@ use crate::runtime::{error, thread};
 /// A circuit changed its state.
 #[napi(object)]
 pub struct NativeCircuitChange {
+    pub number: f64,
     pub from: String,
     pub to: String,
     pub calls: f64,
@@ -36,6 +37,7 @@ pub fn unsubscribe_from_circuits(handle: u32, subscription: u32) -> Result<()> {
 impl From<CircuitChange> for NativeCircuitChange {
     fn from(change: CircuitChange) -> Self {
         Self {
+            number: double(change.number),
             from: change.from.text().to_owned(),
             to: change.to.text().to_owned(),
             calls: double(change.counts.calls),

@@ -113,10 +113,10 @@ pub fn forget_offender(source: String, key: String) -> bool {
     OBSERVATION.offenders.lock().forget(&source, &key)
 }
 
-/// Adds a note; false where the journal has it.
+/// Adds a note; false where the journal has it, or one of the change with that number.
 #[napi]
-pub fn add_note(text: String) -> bool {
-    OBSERVATION.journal.lock().add(text)
+pub fn add_note(text: String, change: Option<f64>) -> bool {
+    OBSERVATION.journal.lock().add(text, change.map(integer))
 }
 
 /// The notes after a number, the oldest first.
@@ -169,7 +169,7 @@ impl From<Ranked> for NativeRanked {
 }
 
 impl From<Note> for NativeNote {
-    fn from(Note { number, text }: Note) -> Self {
+    fn from(Note { number, text, .. }: Note) -> Self {
         Self { number: double(number), text }
     }
 }

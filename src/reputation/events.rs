@@ -7,7 +7,7 @@ use sluice_core::{BanCause, BanChange, BanEvent};
 
 use super::{date, now_of, reputation};
 use crate::runtime::clock::{elapsed_ms, in_elapsed_ms};
-use crate::runtime::numbers::ceil_ms;
+use crate::runtime::numbers::{ceil_ms, double};
 use crate::runtime::seam::{Coded, codes};
 use crate::runtime::{error, thread};
 
@@ -28,6 +28,7 @@ codes! {
 /// What happened to a ban. `isExtended`: it replaces one that would have ended earlier.
 #[napi(object)]
 pub struct NativeBanEvent {
+    pub number: f64,
     #[napi(ts_type = "'ban' | 'unban' | 'expire'")]
     pub event: String,
     pub is_extended: bool,
@@ -38,13 +39,14 @@ pub struct NativeBanEvent {
 }
 
 impl From<&BanEvent> for NativeBanEvent {
-    fn from(BanEvent { change, ban, cause, date_ahead }: &BanEvent) -> Self {
+    fn from(BanEvent { number, change, ban, cause, date_ahead }: &BanEvent) -> Self {
         let (event, is_extended) = match change {
             BanChange::Banned { is_extended } => ("ban", *is_extended),
             BanChange::Unbanned => ("unban", false),
             BanChange::Expired => ("expire", false),
         };
         Self {
+            number: double(*number),
             event: event.to_owned(),
             is_extended,
             client: ban.target(),

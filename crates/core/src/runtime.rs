@@ -4,6 +4,7 @@
 
 pub mod arena;
 pub(crate) mod barrier;
+pub(crate) mod change_number;
 pub(crate) mod chunks;
 pub mod clock;
 pub(crate) mod component;

@@ -8,6 +8,8 @@ use super::state::CircuitState;
 /// A circuit changed its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CircuitChange {
+    /// No other change of the process has it.
+    pub number: u64,
     /// The target of the circuit.
     pub peer: Arc<str>,
     /// The state before.

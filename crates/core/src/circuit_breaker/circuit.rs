@@ -15,6 +15,7 @@ use super::state::{CircuitState, StateCell, StateWord};
 use super::stats::CircuitStats;
 use super::ticket::Ticket;
 use super::window::{Tag, Window};
+use crate::runtime::change_number::next_change;
 use crate::runtime::key_hash::KeyHash;
 use transitions::Transitions;
 
@@ -162,6 +163,6 @@ impl Circuit {
         counts: Counts,
         open_for: Option<u64>,
     ) -> CircuitChange {
-        CircuitChange { peer: Arc::clone(&self.target), from, to, counts, open_for }
+        CircuitChange { number: next_change(), peer: Arc::clone(&self.target), from, to, counts, open_for }
     }
 }

@@ -10,11 +10,14 @@ pub const MAX_ENTRIES: usize = 512;
 pub struct Note {
     /// Numbered from 1 as they come.
     pub number: u64,
+    /// The number of the change that it is of, where each thread that heard of it may report it.
+    pub change: Option<u64>,
     /// What JavaScript knows of it, as JSON.
     pub text: String,
 }
 
-/// The newest notes of all threads. A note that several threads report is kept once.
+/// The newest notes of all threads. What several threads report is kept once: one note of a change, and of notes without a
+/// change one of the same text.
 #[derive(Debug, Default)]
 pub struct Journal {
     notes: VecDeque<Note>,
@@ -26,16 +29,17 @@ impl Journal {
         Self { notes: VecDeque::new(), last: 0 }
     }
 
-    /// Adds a note, unless one of those kept is the same; true when it was added.
-    pub fn add(&mut self, text: String) -> bool {
-        if self.notes.iter().rev().any(|note| note.text == text) {
+    /// Adds a note, unless one of those kept is of the same; true when it was added.
+    pub fn add(&mut self, text: String, change: Option<u64>) -> bool {
+        let is_same = |note: &Note| note.change == change && (change.is_some() || note.text == text);
+        if self.notes.iter().rev().any(is_same) {
             return false;
         }
         if self.notes.len() == MAX_ENTRIES {
             self.notes.pop_front();
         }
         self.last += 1;
-        self.notes.push_back(Note { number: self.last, text });
+        self.notes.push_back(Note { number: self.last, change, text });
         true
     }
 
@@ -57,13 +61,21 @@ mod tests {
     #[test]
     fn keeps_the_newest_once() {
         let mut journal = Journal::new();
-        assert!(journal.add("a".into()));
-        assert!(!journal.add("a".into()), "another thread reports the same");
+        assert!(journal.add("a".into(), None));
+        assert!(!journal.add("a".into(), None), "another thread reports the same");
         for n in 0..MAX_ENTRIES {
-            journal.add(n.to_string());
+            journal.add(n.to_string(), None);
         }
         let all = journal.since(0);
         assert_eq!((all.len(), all[0].number), (MAX_ENTRIES, 2), "the oldest has gone");
         assert_eq!(journal.since(MAX_ENTRIES as u64).len(), 1);
+    }
+
+    #[test]
+    fn keeps_one_note_of_each_change() {
+        let mut journal = Journal::new();
+        assert!(journal.add("open at 1".into(), Some(7)));
+        assert!(!journal.add("open at 2".into(), Some(7)), "another thread heard of it later");
+        assert!(journal.add("open at 1".into(), Some(8)), "it happened twice within a millisecond");
     }
 }

@@ -104,7 +104,7 @@ fn starts_once_and_is_emptied_by_a_reset() {
     assert!(!observation.is_on());
     assert!(observation.start() && !observation.start());
     observation.observe(&observed(Reason::Quota, "a"), 1, 0);
-    observation.journal.lock().add("{}".into());
+    observation.journal.lock().add("{}".into(), None);
     observation.threads.lock().report(ThreadId(1), ThreadLoad::default());
     observation.reset();
     assert!(observation.is_on() && observation.clients.lock().top(1, 0).is_empty());

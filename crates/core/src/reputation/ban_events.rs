@@ -34,6 +34,8 @@ pub enum BanChange {
 /// A ban that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BanEvent {
+    /// No other change of the process has it.
+    pub number: u64,
     /// What happened.
     pub change: BanChange,
     /// The ban.

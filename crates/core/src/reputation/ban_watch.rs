@@ -16,6 +16,7 @@ use super::client::Client;
 use super::machine::MachineDate;
 use super::verdict::{Ban, BanTerm};
 use crate::runtime::ThreadId;
+use crate::runtime::change_number::next_change;
 use crate::runtime::clock::SetBack;
 use crate::runtime::mailbox::{Sink, SubscriptionId};
 use crate::runtime::planted::planted;
@@ -224,7 +225,13 @@ impl BanWatch {
             Target::Range(range) => Ban::of_range(range, term),
         };
         let date_ahead = self.date.as_ref().map(|date| date.ahead());
-        self.subscribers.notify(&Arc::new(BanEvent { change, ban, cause, date_ahead }));
+        self.subscribers.notify(&Arc::new(BanEvent {
+            number: next_change(),
+            change,
+            ban,
+            cause,
+            date_ahead,
+        }));
     }
 
     /// A test set the clock back: bans keep their remaining time.
