@@ -51,11 +51,12 @@ test('a keep-alive connection closes with its answer', async (t) => {
   guard.attach(server);
   const port = await listening(t, server);
   const agent = keepAliveAgent(t);
-  const request = ask(port, agent);
-  request.on('response', (response) => response.resume());
+  const answered = once(ask(port, agent), 'response');
   await once(server, 'request');
   const down = guard.shutdown();
   answer();
+  const [response] = await answered;
+  assert.equal(String(await response.setEncoding('utf8').toArray()), 'whole');
   assert.deepEqual(await down, { drained: true, forced: 0 });
 });
 
